@@ -1,0 +1,318 @@
+"""Every table, as SQLAlchemy sees it. The database itself is only ever made and changed by ``migrations/``.
+
+Every key begins with the run, and every query carries it, so that the same schema can be partitioned or sharded by run.
+Times are Unix seconds; payloads are documented where they are encoded (``chunks.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+RUN = String(64)
+BIG = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain class attribute
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        float: Float(53),
+        bytes: LargeBinary,
+        bool: Boolean,
+        int: BIG,
+    }
+
+
+def _of_run() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["run_id"], ["run.id"], ondelete="CASCADE")
+
+
+class Run(Base):
+    """One training. ``state``: running, finished, failed, lost."""
+
+    __tablename__ = "run"
+    id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    project: Mapped[str] = mapped_column(Text, index=True)
+    name: Mapped[str] = mapped_column(Text)
+    config: Mapped[dict[str, Any]]
+    tags: Mapped[list[Any]]
+    notes: Mapped[str] = mapped_column(Text, default="")
+    commands: Mapped[list[Any]]
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    message: Mapped[str] = mapped_column(Text, default="")
+    created: Mapped[float]
+    last_seen: Mapped[float]
+    ended: Mapped[float | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    dropped: Mapped[int] = mapped_column(default=0)
+    archived: Mapped[bool] = mapped_column(default=False)
+    #: Counts every change to the run: what a page compares to know that it is stale.
+    version: Mapped[int] = mapped_column(default=0)
+
+
+class Attempt(Base):
+    """Attempt 0 begins with the run; a later one begins where the run went back to ``from_step``."""
+
+    __tablename__ = "attempt"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    parent: Mapped[int | None]
+    from_step: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    began: Mapped[float]
+    __table_args__ = (_of_run(),)
+
+
+class Writer(Base):
+    """One process that writes the run, its high-water mark and the checksum chain up to it."""
+
+    __tablename__ = "writer"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    rank: Mapped[int] = mapped_column(default=0)
+    host: Mapped[str] = mapped_column(Text, default="")
+    process: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int] = mapped_column(default=0)
+    high_water: Mapped[int] = mapped_column(default=0)
+    chain: Mapped[int] = mapped_column(default=0)
+    dropped: Mapped[int] = mapped_column(default=0)
+    began: Mapped[float]
+    last_seen: Mapped[float]
+    __table_args__ = (_of_run(),)
+
+
+class Series(Base):
+    """One named stream of a run. ``id`` is small and local to the run."""
+
+    __tablename__ = "series"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16))
+    unit: Mapped[str] = mapped_column(Text, default="")
+    direction: Mapped[str] = mapped_column(String(8), default="none")
+    lower: Mapped[float | None]
+    upper: Mapped[float | None]
+    help: Mapped[str] = mapped_column(Text, default="")
+    role: Mapped[str | None] = mapped_column(String(64))
+    judge: Mapped[str | None] = mapped_column(Text)
+    m: Mapped[int | None]
+    n: Mapped[int | None]
+    __table_args__ = (_of_run(), Index(None, "run_id", "name", unique=True))
+
+
+class Batch(Base):
+    """The points of one ingested batch, as they came: the uncompacted tail of a run."""
+
+    __tablename__ = "batch"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    writer: Mapped[str] = mapped_column(String(64))
+    attempt: Mapped[int]
+    first: Mapped[int]
+    last: Mapped[int]
+    received: Mapped[float]
+    points: Mapped[int]
+    payload: Mapped[bytes]
+    __table_args__ = (_of_run(),)
+
+
+class Chunk(Base):
+    """A sealed column of one series and attempt, with its summaries (``chunks.py`` has the format)."""
+
+    __tablename__ = "chunk"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int]
+    first_step: Mapped[int]
+    last_step: Mapped[int]
+    first_time: Mapped[float]
+    last_time: Mapped[float]
+    payload: Mapped[bytes]
+    summary: Mapped[bytes]
+    __table_args__ = (_of_run(), Index(None, "run_id", "series_id", "attempt", "first_step"))
+
+
+class Mark(Base):
+    """An evaluation mark: one detector record."""
+
+    __tablename__ = "mark"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True)
+    step: Mapped[int]
+    epoch: Mapped[float | None]
+    images_seen: Mapped[int | None]
+    time: Mapped[float]
+    expects: Mapped[list[Any]]
+    __table_args__ = (_of_run(),)
+
+
+class MarkValue(Base):
+    """What was measured at a mark, by series: the few numbers that the detector waits for, kept apart from the chunks."""
+
+    __tablename__ = "mark_value"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    #: The text form of the float64 ("NaN", "Infinity" and "-Infinity" among them: SQLite stores NaN as NULL).
+    value: Mapped[str] = mapped_column(String(32))
+    __table_args__ = (_of_run(),)
+
+
+class Gap(Base):
+    """Records ``first..last`` of a writer that are lost for good."""
+
+    __tablename__ = "gap"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    writer: Mapped[str] = mapped_column(String(64), primary_key=True)
+    first: Mapped[int] = mapped_column(primary_key=True)
+    last: Mapped[int]
+    time: Mapped[float]
+    reason: Mapped[str] = mapped_column(Text)
+    __table_args__ = (_of_run(),)
+
+
+class Blob(Base):
+    """The bytes of an image, re-encoded here, under the SHA-256 of what was uploaded."""
+
+    __tablename__ = "blob"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    media_type: Mapped[str] = mapped_column(String(32))
+    width: Mapped[int]
+    height: Mapped[int]
+    data: Mapped[bytes]
+    #: No foreign key: an image is uploaded before the batch that begins its run may have arrived.
+
+
+class Image(Base):
+    """An image grid at a step."""
+
+    __tablename__ = "image"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    writer: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    step: Mapped[int]
+    mark: Mapped[int | None]
+    time: Mapped[float]
+    digest: Mapped[str] = mapped_column(String(64))
+    caption: Mapped[str] = mapped_column(Text, default="")
+    rows: Mapped[int]
+    columns: Mapped[int]
+    scores: Mapped[list[Any]]
+    __table_args__ = (_of_run(), Index(None, "run_id", "name", "step"))
+
+
+class Command(Base):
+    """Something a run was asked to do. ``outcome`` is null until it is acknowledged."""
+
+    __tablename__ = "command"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    attempt: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+    parameters: Mapped[dict[str, Any]]
+    issued: Mapped[float]
+    expires: Mapped[float]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    detail: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (_of_run(),)
+
+
+class DetectorState(Base):
+    """Where a detector stands in an attempt: the next mark it reads, and all that it remembers."""
+
+    __tablename__ = "detector_state"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    detector: Mapped[str] = mapped_column(String(64), primary_key=True)
+    cursor: Mapped[int]
+    state: Mapped[dict[str, Any]]
+    __table_args__ = (_of_run(),)
+
+
+class Alert(Base):
+    """One episode of trouble. ``state``: pending, firing, resolved; acknowledging is beside it."""
+
+    __tablename__ = "alert"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    attempt: Mapped[int]
+    rule: Mapped[str] = mapped_column(String(64))
+    episode: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    severity: Mapped[str] = mapped_column(String(16))
+    title: Mapped[str] = mapped_column(Text)
+    sentence: Mapped[str] = mapped_column(Text)
+    #: The turning point's step and epoch, and each signal that moved: {"signal", "before", "after", "unit"}.
+    onset_step: Mapped[int | None]
+    onset_epoch: Mapped[float | None]
+    detected_step: Mapped[int | None]
+    detected_epoch: Mapped[float | None]
+    signals: Mapped[list[Any]]
+    began: Mapped[float]
+    updated: Mapped[float]
+    resolved: Mapped[float | None]
+    acknowledged: Mapped[float | None]
+    acknowledged_by: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (_of_run(), Index(None, "run_id", "attempt", "rule", "episode", unique=True))
+
+
+class Transition(Base):
+    """Each change of an alert's state, in order."""
+
+    __tablename__ = "transition"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    alert_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    time: Mapped[float]
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (_of_run(),)
+
+
+class Outbox(Base):
+    """A notification waiting for a channel, written in the transaction that changed the alert."""
+
+    __tablename__ = "outbox"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    alert_id: Mapped[str] = mapped_column(String(32))
+    channel: Mapped[str] = mapped_column(String(64))
+    body: Mapped[dict[str, Any]]
+    created: Mapped[float]
+    next_try: Mapped[float] = mapped_column(index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    #: Null while it waits; "delivered" or "given up".
+    outcome: Mapped[str | None] = mapped_column(String(16), index=True)
+    error: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (_of_run(),)
