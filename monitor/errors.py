@@ -38,3 +38,7 @@ class Problem(Exception):  # noqa: N818 - the name of what it carries (RFC 9457)
             "field": self.field,
             **self.extra,
         }
+
+
+class Misuse(Exception):  # noqa: N818 - told to whoever typed the command, as one line
+    """The program cannot do what it was started for, and the message says what to change."""

@@ -1,0 +1,143 @@
+"""What can be set, from the environment (``GANWATCH_PORT=9000``) or the command line, and the token."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from monitor.errors import Misuse
+
+_TOKEN = re.compile(r"[\x21-\x7e]{8,512}")
+
+
+def _split_commas(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """Every field is read from ``GANWATCH_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="GANWATCH_", env_ignore_empty=True, frozen=True)
+
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; other than loopback needs an explicit token."
+    )
+    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(Path(".ganwatch"), description="Where the SQLite database and the token lie.")
+    database: str = Field(
+        "", description="SQLAlchemy URL of the database; empty is `ganwatch.db` in the data directory."
+    )
+    database_password_file: Path | None = Field(
+        None, description="File with the password that belongs into the database's URL."
+    )
+    token: str = Field("", description="The access token; empty is a random one, kept in the data directory.")
+    token_file: Path | None = Field(None, description="File to read the access token from.")
+    allowed_hosts: Annotated[list[str], NoDecode, BeforeValidator(_split_commas)] = Field(
+        [], description="Further host names, comma-separated, under which the service may be addressed."
+    )
+    proxies: str = Field(
+        "",
+        description="Addresses of reverse proxies, comma-separated, whose X-Forwarded headers are believed.",
+    )
+    public_url: str = Field(
+        "", description="Address of the service as others see it, for the links in notifications."
+    )
+    lost_after: float = Field(
+        60.0, gt=0, description="Seconds of silence after which a run is shown as lost."
+    )
+    max_body: int = Field(32 * 2**20, ge=1024, description="Largest request body, in bytes.")
+    body_timeout: float = Field(60.0, gt=0, description="Seconds a request body may take to arrive.")
+    max_pixels: int = Field(2**24, ge=1, description="Largest image, in pixels.")
+    webhook_url: str = Field("", description="Where alerts are sent as JSON; empty sends none.")
+    webhook_secret: str = Field(
+        "", description="Key of the HMAC-SHA256 that signs what the webhook receives."
+    )
+    webhook_allow_private: bool = Field(
+        False, description="Allow a webhook at a private or loopback address."
+    )
+
+    @property
+    def database_url(self) -> str:
+        if not self.database:
+            return f"sqlite:///{(self.data_dir / 'ganwatch.db').absolute()}"
+        try:
+            url = make_url(self.database)
+        except ArgumentError:
+            raise Misuse(f"GANWATCH_DATABASE is not a database URL: {self.database!r}") from None
+        if self.database_password_file:
+            url = url.set(password=_read_secret(self.database_password_file, "database_password_file"))
+        return url.render_as_string(hide_password=False)
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def access_token(self) -> str:
+        """The token set, the one in the token's file, or a random one that stays the same after a restart."""
+        if self.token:
+            return _checked(self.token, "GANWATCH_TOKEN")
+        if self.token_file:
+            return _checked(_read_secret(self.token_file, "token_file"), str(self.token_file))
+        if not self.is_loopback:
+            raise Misuse(
+                f"listening on {self.host} lets others in: set GANWATCH_TOKEN or GANWATCH_TOKEN_FILE, "
+                "or stay on 127.0.0.1"
+            )
+        return _kept_token(self.data_dir / "token")
+
+    def prepare_data_dir(self) -> None:
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Misuse(
+                f"cannot use {self.data_dir} as data directory ({error.strerror}): choose another with --data-dir"
+            ) from None
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment, with what was given in place of it; the first mistake in one line."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise Misuse(f"GANWATCH_{name}: {first['msg']}, not {first['input']!r}") from None
+
+
+def _kept_token(path: Path) -> str:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(token := secrets.token_urlsafe(32))
+    except FileExistsError:
+        return _checked(_read_secret(path, "token"), str(path))
+    except OSError as error:
+        raise Misuse(f"cannot keep the token in {path}: {error.strerror}") from None
+    return token
+
+
+def _read_secret(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse(f"cannot read {name} {path}: {error}") from None
+
+
+def _checked(token: str, source: str) -> str:
+    if not _TOKEN.fullmatch(token):
+        raise Misuse(f"the token in {source} must be 8 to 512 printable ASCII characters without spaces")
+    return token
