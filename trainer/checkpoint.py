@@ -1,0 +1,153 @@
+"""Checkpoints that continue bit for bit and survive a kill at any moment.
+
+A checkpoint is one file, ``step-000001234.<first 16 hex digits of its SHA-256>.pt``, written beside its
+place, flushed to the disk and renamed, so a file of that name is complete or damaged later, and the name
+tells which. It is a plain ``torch.save`` file of tensors, numbers, strings and containers and is read with
+``weights_only=True``: no code is ever loaded from one. A damaged checkpoint falls back to the one before it.
+"""
+
+import hashlib
+import io
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+_NAME = re.compile(r"step-(\d{9,})\.([0-9a-f]{16})\.pt")
+
+
+class CheckpointError(Exception):
+    """No checkpoint to continue from, or one that does not fit; the message says which and why."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """The content is not what was written."""
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    step: int
+    #: The resolved configuration (``config.to_dict``).
+    config: dict[str, Any]
+    #: The state of every part of the training, by name.
+    parts: dict[str, Any]
+    path: Path
+
+    def restore(self, parts: Mapping[str, Stateful]) -> None:
+        """Puts every part back where it was."""
+        if missing := sorted(set(parts) ^ set(self.parts)):
+            raise CheckpointError(
+                f"{self.path}: holds other parts than this training has: {', '.join(missing)}"
+            )
+        for name, part in parts.items():
+            try:
+                part.load_state_dict(self.parts[name])
+            except (RuntimeError, ValueError, KeyError) as problem:
+                raise CheckpointError(
+                    f"{self.path}: {name} does not fit this configuration: {problem}"
+                ) from problem
+
+
+class CheckpointDirectory:
+    """The checkpoints of one training; the newest ``keep`` of them stay."""
+
+    def __init__(self, path: Path, keep: int) -> None:
+        self.path = path
+        self.keep = keep
+
+    def save(self, step: int, config: dict[str, Any], parts: Mapping[str, Stateful]) -> Path:
+        """Writes the state of every part. Afterwards it is on the disk, or an OSError has left what was
+        there.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        partial = self.path / f".step-{step:09d}.{os.getpid()}.partial"
+        content = {
+            "format": FORMAT,
+            "step": step,
+            "config": config,
+            "parts": {name: part.state_dict() for name, part in parts.items()},
+        }
+        try:
+            with _HashedFile(partial) as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            final = self.path / f"step-{step:09d}.{file.sha256.hexdigest()[:16]}.pt"
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
+        _flush_directory(self.path)
+        for old in list(self.newest_first())[self.keep :]:
+            old.unlink(missing_ok=True)
+        return final
+
+    def load(self) -> Checkpoint:
+        """The newest checkpoint that is whole. Damaged ones are set aside, so that they count for nothing."""
+        for path in self.newest_first():
+            try:
+                return read(path)
+            except DamagedCheckpointError as problem:
+                logger.warning("%s: set aside, trying the one before", problem)
+                path.rename(path.with_suffix(".damaged"))
+        raise CheckpointError(f"no intact checkpoint in {self.path.absolute()}")
+
+    def newest_first(self) -> Iterator[Path]:
+        # Of two with one step (a training that went back) the later written one is the newer.
+        names = ((_NAME.fullmatch(path.name), path) for path in self.path.glob("step-*.pt"))
+        found = [(int(name[1]), path.stat().st_mtime_ns, path) for name, path in names if name]
+        yield from (path for _, _, path in sorted(found, reverse=True))
+
+
+def read(path: Path) -> Checkpoint:
+    """One checkpoint, or the reason why it cannot be trusted."""
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        raise CheckpointError(f"{path} is not named like a checkpoint")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if not digest.startswith(name[2]):
+                raise DamagedCheckpointError(
+                    f"{path} is damaged: its content does not have the checksum in its name"
+                )
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as problem:
+        raise CheckpointError(f"{path} cannot be read: {problem}") from problem
+    if content["format"] != FORMAT:
+        raise CheckpointError(f"{path} has format {content['format']}, this version reads {FORMAT}")
+    return Checkpoint(content["step"], content["config"], content["parts"], path)
+
+
+class _HashedFile(io.BufferedWriter):
+    """A file that takes the SHA-256 of what is written to it, front to back as ``torch.save`` does."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "wb"))
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: Any, /) -> int:
+        self.sha256.update(data)
+        return super().write(data)
+
+
+def _flush_directory(path: Path) -> None:
+    """The rename itself is on the disk only after this."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,90 @@
+"""Critics: what stands between a discriminator ``f`` and the loss.
+
+A critic is called with a batch of images ``[N, C, H, W]`` and returns ``h``, one number a sample, part of the
+graph of the discriminator's parameters and of the images. Real and generated images go through it in one
+call. ``critic.D`` is the discriminator as it is, which probes measure.
+"""
+
+from typing import Final, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from trainer.config import ConfigError, CriticName
+
+
+class Critic(Protocol):
+    D: nn.Module
+    #: How many samples had no defined score so far, a whole number in a tensor on the device.
+    undefined: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
+class RawCritic:
+    """``h = f``."""
+
+    def __init__(self, D: nn.Module) -> None:
+        self.D = D
+        self.undefined = torch.zeros((), dtype=torch.int64)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.D(images)
+        return scores
+
+
+class GradientNormalizedCritic:
+    """Gradient normalization (Wu et al., ICCV 2021): ``h = f / (|grad_x f| + |f|)``, in [-1, 1].
+
+    ``|grad_x f|`` is the L2 norm over all pixels of a sample, in float32 or wider. It is part of the graph:
+    training differentiates through it, for the discriminator's parameters and for the images alike. Where the
+    discriminator is piecewise linear, ``|grad_x h| = (|grad f| / (|grad f| + |f|))^2 <= 1`` (theorem 6).
+
+    The gradients of a whole batch come from one backward pass through ``f.sum()``, which is right only if no
+    layer mixes samples: batch norm in the discriminator is refused.
+
+    A sample with ``f = |grad f| = 0`` (all units dead, zero bias) has no score, 0/0. It gets 0, passes no
+    gradient, and is counted in ``undefined``. Healthy: the count stays 0. Sick: it grows, the discriminator
+    is dying.
+    """
+
+    def __init__(self, D: nn.Module) -> None:
+        refuse_mixing_layers(D)
+        self.D = D
+        self.undefined = torch.zeros((), dtype=torch.int64)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = images if images.requires_grad else images.detach().requires_grad_()
+            f = self.D(x)
+            (gradient,) = torch.autograd.grad(f.sum(), x, create_graph=True)
+            h, undefined = gradient_normalize(f, gradient)
+        self.undefined = self.undefined.to(undefined.device) + undefined
+        return h
+
+
+def gradient_normalize(f: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """``f / (|gradient| + |f|)`` a sample, and how many samples were 0/0."""
+    dtype = torch.promote_types(f.dtype, torch.float32)
+    f = f.to(dtype)
+    scale = torch.linalg.vector_norm(gradient.to(dtype).flatten(1), dim=1) + f.abs()
+    is_dead = scale == 0
+    h = torch.where(is_dead, torch.zeros_like(f), f / torch.where(is_dead, torch.ones_like(scale), scale))
+    return h, is_dead.sum()
+
+
+def refuse_mixing_layers(D: nn.Module) -> None:
+    """A layer whose output for one sample depends on the others makes the gradient of the sum meaningless."""
+    for name, layer in D.named_modules():
+        if isinstance(layer, _BatchNorm):
+            raise ConfigError(
+                f"layer {name!r} of the discriminator ({type(layer).__name__}) mixes samples, and a "
+                "normalized critic takes the gradient of every sample: build the discriminator without batch norm"
+            )
+
+
+CRITICS: Final[dict[CriticName, type[RawCritic] | type[GradientNormalizedCritic]]] = {
+    "raw": RawCritic,
+    "gn": GradientNormalizedCritic,
+}

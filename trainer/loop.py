@@ -1,0 +1,147 @@
+"""The training loop: one function, to be read from top to bottom.
+
+``step`` counts generator updates. What varies comes in as an object: networks, critic, loss, data, watch. All
+randomness has a state, so a checkpoint continues bit for bit; a watch changes nothing, so the weights do not
+depend on it.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.autograd import backward
+from tqdm import tqdm
+
+from trainer import networks
+from trainer.checkpoint import Checkpoint, CheckpointDirectory, Stateful
+from trainer.config import Config, to_dict
+from trainer.critics import CRITICS
+from trainer.data import ImageSet, Shuffled
+from trainer.ema import MovingAverage
+from trainer.losses import LOSSES
+from trainer.optimizer import ResumableAdam
+from trainer.randomness import Latents, ProcessGenerators, seeded
+from trainer.schedule import Schedule
+from trainer.stopping import Stopping
+from trainer.watching import Subject, WatchFactory
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    step: int
+    epoch: int
+    #: Why training ended before its budget; None if it did not.
+    stopped: str | None
+    #: The generator that is sampled and judged.
+    G: nn.Module
+
+
+def train(
+    config: Config,
+    images: ImageSet,
+    watch_with: WatchFactory,
+    checkpoints: CheckpointDirectory,
+    stopping: Stopping,
+    *,
+    device: torch.device,
+    resume: Checkpoint | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    if config.deterministic:
+        torch.use_deterministic_algorithms(True)
+
+    # What is trained, and what it is trained with.
+    with seeded(config.seed):
+        G, D = (network.to(device) for network in networks.build(config))
+    critic = CRITICS[config.critic](D)
+    loss = LOSSES[config.loss]
+    optimizer_G = ResumableAdam(G, config.lr.g, config.adam)
+    optimizer_D = ResumableAdam(D, config.lr.d, config.adam)
+    average = MovingAverage(G, config.ema)
+    latents = Latents(config.network.z_dim, config.seed, device)
+    data = Shuffled(images.images, config.batch.d, config.seed, device)
+    schedule = Schedule(config, len(images))
+    watch = watch_with(Subject(config, G, D, average.G, critic, images, device))
+
+    parts: dict[str, Stateful] = {
+        "G": G,
+        "D": D,
+        "G_ema": average.G,
+        "optimizer_G": optimizer_G,
+        "optimizer_D": optimizer_D,
+        "latents": latents,
+        "data": data,
+        "process": ProcessGenerators(),
+        "watch": watch,
+    }
+    step = 0
+    if resume is not None:
+        resume.restore(parts)
+        step = resume.step
+
+    saved_at = step if resume is not None else None
+    progress = tqdm(total=schedule.last_step, initial=step, desc=config.recipe, unit="step", disable=quiet)
+    while step < schedule.last_step and not stopping.asked():
+        # The discriminator: n_dis steps, each on new real images and new latents.
+        for _ in range(config.n_dis):
+            real = data.draw()
+            with torch.no_grad():
+                fake = G(latents.draw(config.batch.d))
+            h_real, h_fake = critic(torch.cat([real, fake])).chunk(2)
+            loss_D = loss.discriminator(h_real, h_fake)
+            optimizer_D.zero_grad()
+            backward(loss_D)
+            optimizer_D.step()
+
+        # The generator: one step through the critic, whose own weights need no gradient now.
+        D.requires_grad_(False)
+        loss_G = loss.generator(critic(G(latents.draw(config.batch.g))))
+        optimizer_G.zero_grad()
+        backward(loss_G)
+        optimizer_G.step()
+        D.requires_grad_(True)
+
+        step += 1
+        average.update(G, step)
+        progress.update()
+        values = {
+            "loss/g": loss_G,
+            "loss/d": loss_D,
+            "score/real": h_real.mean(),
+            "score/fake": h_fake.mean(),
+        }
+        watch.step(step, {name: value.detach() for name, value in values.items()}, real=real, fake=fake)
+
+        if schedule.ends_epoch(step):
+            epoch = schedule.epoch(step)
+            settings = {"learning_rate/g": config.lr.g, "learning_rate/d": config.lr.d}
+            numbers = watch.epoch(
+                step,
+                {**settings, "undefined_scores": critic.undefined},
+                epoch=epoch,
+                images_seen=schedule.images_seen(step),
+            )
+            progress.set_postfix({"epoch": epoch, **numbers})
+            if epoch % config.checkpoints.every == 0:
+                saved_at = step if _saved(checkpoints, step, config, parts) else saved_at
+    progress.close()
+
+    if saved_at != step:
+        checkpoints.save(step, to_dict(config), parts)
+    return Outcome(step, schedule.epoch(step), stopping.reason, average.G)
+
+
+def _saved(
+    checkpoints: CheckpointDirectory, step: int, config: Config, parts: Mapping[str, Stateful]
+) -> bool:
+    """A disk that is full in the middle of training costs a checkpoint, not the training."""
+    try:
+        checkpoints.save(step, to_dict(config), parts)
+    except OSError as problem:
+        logger.warning("no checkpoint at step %d: %s", step, problem)
+        return False
+    return True

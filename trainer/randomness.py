@@ -1,0 +1,64 @@
+"""Where training draws its random numbers from, each source with a state that a checkpoint can hold.
+
+Latents have a generator of their own. Networks are initialized under a seed of their own, with the process's
+generators left as they were. The process-wide generators are checkpointed all the same, for parts that draw
+from them.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Latents:
+    """z ~ N(0, I), drawn on the device."""
+
+    def __init__(self, z_dim: int, seed: int, device: torch.device) -> None:
+        self.z_dim = z_dim
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def draw(self, n: int) -> Tensor:
+        return torch.randn(n, self.z_dim, generator=self.generator, device=self.generator.device)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.generator.set_state(state["generator"])
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """What is drawn inside from torch's global generator follows from ``seed``; afterwards it is as it was
+    before.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+class ProcessGenerators:
+    """The global generators of torch (every device), numpy and Python."""
+
+    def state_dict(self) -> dict[str, Any]:
+        kind, key, position, has_gauss, gauss = np.random.get_state(legacy=True)
+        return {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "numpy": (kind, torch.from_numpy(np.asarray(key).astype(np.int64)), position, has_gauss, gauss),
+            "python": random.getstate(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        torch.set_rng_state(state["torch"])
+        # A run may go on where there are fewer devices, or none.
+        if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda"])
+        kind, key, position, has_gauss, gauss = state["numpy"]
+        np.random.set_state((kind, key.numpy().astype(np.uint32), position, has_gauss, gauss))
+        random.setstate(state["python"])

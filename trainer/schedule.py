@@ -1,0 +1,30 @@
+"""When things happen: a pure function of the step."""
+
+import math
+
+from trainer.config import Config
+
+
+class Schedule:
+    """Steps, epochs and images seen. An epoch ends at the first step by which D has seen every image once
+    more.
+    """
+
+    def __init__(self, config: Config, images: int) -> None:
+        self.images = images
+        self.images_per_step = config.batch.d * config.n_dis
+        by_epochs = (
+            math.inf if config.epochs is None else math.ceil(config.epochs * images / self.images_per_step)
+        )
+        by_steps = math.inf if config.steps is None else config.steps
+        self.last_step = int(min(by_epochs, by_steps))
+
+    def images_seen(self, step: int) -> int:
+        return step * self.images_per_step
+
+    def epoch(self, step: int) -> int:
+        """How many epochs are over after ``step``."""
+        return self.images_seen(step) // self.images
+
+    def ends_epoch(self, step: int) -> bool:
+        return self.epoch(step) > self.epoch(step - 1)

@@ -1,0 +1,57 @@
+"""How a training is asked to end early: by a signal, or by a command from the service.
+
+Either only leaves a word here; the loop reads it between two steps, writes a checkpoint and ends.
+"""
+
+import signal
+from collections.abc import Sequence
+from types import FrameType, TracebackType
+from typing import Protocol, Self
+
+
+class Command(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+
+class CommandedRun(Protocol):
+    def commands(self) -> Sequence[Command]: ...
+    def acknowledge(self, command_id: str, outcome: str, detail: str = "") -> None: ...
+
+
+class Stopping:
+    """As a context manager it catches SIGTERM and the first Ctrl-C; a second Ctrl-C interrupts at once."""
+
+    def __init__(self, run: CommandedRun) -> None:
+        self.run = run
+        self.reason: str | None = None
+        self._before: dict[int, signal._HANDLER] = {}
+
+    def asked(self) -> str | None:
+        """Why to stop, or None. To be called between two steps."""
+        for command in self.run.commands():
+            if command.kind == "stop":
+                self.reason = self.reason or "stop command"
+                self.run.acknowledge(command.id, "done")
+            else:
+                self.run.acknowledge(command.id, "ignored", f"this run does not obey {command.kind!r}")
+        return self.reason
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if number == signal.SIGINT and self.reason is not None:
+            raise KeyboardInterrupt
+        self.reason = signal.Signals(number).name
