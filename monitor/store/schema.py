@@ -1,7 +1,8 @@
 """Every table, as SQLAlchemy sees it. The database itself is only ever made and changed by ``migrations/``.
 
-Every key begins with the run, and every query carries it, so that the same schema can be partitioned or sharded by run.
-Times are Unix seconds; payloads are documented where they are encoded (``chunks.py``).
+Every key begins with the run, and every query carries it, so that the same schema can be partitioned or
+sharded by run. Times are Unix seconds; payloads are documented where they are encoded (``tail.py``,
+``chunks.py``, ``summaries.py``).
 """
 
 from __future__ import annotations
@@ -62,11 +63,13 @@ class Run(Base):
     commands: Mapped[list[Any]]
     state: Mapped[str] = mapped_column(String(16), index=True)
     message: Mapped[str] = mapped_column(Text, default="")
-    created: Mapped[float]
+    created: Mapped[float] = mapped_column(index=True)
     last_seen: Mapped[float]
     ended: Mapped[float | None]
     attempt: Mapped[int] = mapped_column(default=0)
     dropped: Mapped[int] = mapped_column(default=0)
+    #: Values refused one by one, over all batches.
+    rejected: Mapped[int] = mapped_column(default=0)
     archived: Mapped[bool] = mapped_column(default=False)
     #: Counts every change to the run: what a page compares to know that it is stale.
     version: Mapped[int] = mapped_column(default=0)
@@ -141,21 +144,46 @@ class Batch(Base):
 
 
 class Chunk(Base):
-    """A sealed column of one series and attempt, with its summaries (``chunks.py`` has the format)."""
+    """Points ``4096 * number`` and on of a series and attempt; all but the last are full."""
 
     __tablename__ = "chunk"
     run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
     series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    payload: Mapped[bytes]
+    __table_args__ = (_of_run(),)
+
+
+class Summary(Base):
+    """Up to 64 entries, each the summary of a block of compacted points."""
+
+    __tablename__ = "summary"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    level: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    entries: Mapped[bytes]
+    __table_args__ = (_of_run(),)
+
+
+class Total(Base):
+    """What a series holds in an attempt; the first ``compacted`` of its points are in chunks."""
+
+    __tablename__ = "total"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     count: Mapped[int]
+    non_finite: Mapped[int]
     first_step: Mapped[int]
     last_step: Mapped[int]
-    first_time: Mapped[float]
     last_time: Mapped[float]
-    payload: Mapped[bytes]
-    summary: Mapped[bytes]
-    __table_args__ = (_of_run(), Index(None, "run_id", "series_id", "attempt", "first_step"))
+    #: The value at ``last_step`` as text, like ``MarkValue.value``; of a distribution its mean.
+    last: Mapped[str] = mapped_column(String(32))
+    compacted: Mapped[int] = mapped_column(default=0)
+    __table_args__ = (_of_run(),)
 
 
 class Mark(Base):
@@ -174,7 +202,7 @@ class Mark(Base):
 
 
 class MarkValue(Base):
-    """What was measured at a mark, by series: the few numbers that the detector waits for, kept apart from the chunks."""
+    """What was measured at a mark, by series: the few numbers that the detector waits for."""
 
     __tablename__ = "mark_value"
     run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
