@@ -1,0 +1,96 @@
+"""What a run was asked to do: kept until the run says what became of it, or until it expires."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from monitor import protocol
+from monitor.errors import Problem
+from monitor.store.database import Database, insert_into
+from monitor.store.plain import LONG, plain_json, plain_text
+from monitor.store.schema import Command, Run
+
+DEFAULT_LIFETIME = 3600.0
+
+
+def issue_command(
+    db: Database,
+    run_id: str,
+    kind: str,
+    parameters: dict[str, Any],
+    *,
+    now: float,
+    lifetime: float = DEFAULT_LIFETIME,
+) -> dict[str, Any]:
+    """Ask the run for something that it allowed when it began."""
+    with db.write() as c:
+        run = c.execute(select(Run.attempt, Run.commands, Run.state).where(Run.id == run_id)).first()
+        if run is None:
+            raise Problem(404, "unknown-run", f"There is no run {run_id!r}.")
+        if kind not in run.commands:
+            allowed = ", ".join(run.commands) or "none"
+            raise Problem(
+                409, "not-allowed", f"The run does not obey {kind!r}; it allows {allowed}.", field="kind"
+            )
+        if run.state in {"finished", "failed"}:
+            raise Problem(409, "run-ended", f"The run has {run.state}; nobody is there to obey.")
+        row = {
+            "id": secrets.token_hex(8),
+            "attempt": run.attempt,
+            "kind": kind,
+            "parameters": plain_json(parameters),
+            "issued": now,
+            "expires": now + lifetime,
+            "outcome": None,
+            "detail": "",
+        }
+        c.execute(insert_into(c, Command).values(run_id=run_id, **row))
+        c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
+        return row
+
+
+def pending_commands(c: Connection, run_id: str, now: float) -> list[protocol.Command]:
+    """What every answer to the run repeats."""
+    rows = c.execute(
+        select(Command.id, Command.attempt, Command.kind, Command.parameters, Command.expires)
+        .where(Command.run_id == run_id, Command.outcome.is_(None), Command.expires > now)
+        .order_by(Command.issued, Command.id)
+    )
+    return [protocol.Command(**row._mapping) for row in rows]
+
+
+def acknowledge_command(c: Connection, run_id: str, command_id: str, outcome: str, detail: str) -> bool:
+    """Book what became of a command, once; False where it is unknown or was booked before."""
+    return (
+        c.execute(
+            update(Command)
+            .where(
+                Command.run_id == run_id,
+                Command.id == plain_text(command_id),
+                Command.outcome.is_(None),
+            )
+            .values(outcome=outcome, detail=plain_text(detail, LONG))
+        ).rowcount
+        == 1
+    )
+
+
+def list_commands(c: Connection, run_id: str) -> list[dict[str, Any]]:
+    rows = c.execute(
+        select(
+            Command.id,
+            Command.attempt,
+            Command.kind,
+            Command.parameters,
+            Command.issued,
+            Command.expires,
+            Command.outcome,
+            Command.detail,
+        )
+        .where(Command.run_id == run_id)
+        .order_by(Command.issued, Command.id)
+    )
+    return [dict(row._mapping) for row in rows]

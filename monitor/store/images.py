@@ -1,0 +1,74 @@
+"""Image grids: the bytes once per digest, and where in the run each was shown."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, select
+
+from monitor.store.database import Database, insert_into
+from monitor.store.lineage import find_lineage, shown_by
+from monitor.store.schema import Blob, Image
+
+
+class StoredImage(NamedTuple):
+    media_type: str
+    data: bytes
+
+
+def put_image(
+    db: Database, run_id: str, digest: str, *, media_type: str, width: int, height: int, data: bytes
+) -> bool:
+    """Keep the bytes (re-encoded) under the digest of what was uploaded; False where they were there."""
+    with db.write() as c:
+        row = {
+            "run_id": run_id,
+            "digest": digest,
+            "media_type": media_type,
+            "width": width,
+            "height": height,
+            "data": data,
+        }
+        return c.execute(insert_into(c, Blob).values(row).on_conflict_do_nothing()).rowcount == 1
+
+
+def has_image(c: Connection, run_id: str, digest: str) -> bool:
+    return (
+        c.execute(select(Blob.digest).where(Blob.run_id == run_id, Blob.digest == digest)).first() is not None
+    )
+
+
+def get_image(c: Connection, run_id: str, digest: str) -> StoredImage | None:
+    row = c.execute(
+        select(Blob.media_type, Blob.data).where(Blob.run_id == run_id, Blob.digest == digest)
+    ).first()
+    return None if row is None else StoredImage(row.media_type, row.data)
+
+
+def list_images(
+    c: Connection, run_id: str, name: str | None = None, attempt: int | None = None
+) -> list[dict[str, Any]]:
+    """The grids of an attempt's lineage (default: the newest), ascending by step."""
+    shown = shown_by(find_lineage(c, run_id, attempt), Image.attempt, Image.step)
+    query = (
+        select(
+            Image.name,
+            Image.step,
+            Image.mark,
+            Image.digest,
+            Blob.width,
+            Blob.height,
+            Image.caption,
+            Image.rows,
+            Image.columns,
+            Image.scores,
+            Image.time,
+            Image.attempt,
+        )
+        .outerjoin(Blob, and_(Blob.run_id == Image.run_id, Blob.digest == Image.digest))
+        .where(Image.run_id == run_id, shown)
+        .order_by(Image.step, Image.attempt, Image.writer, Image.sequence)
+    )
+    if name is not None:
+        query = query.where(Image.name == name)
+    return [dict(row._mapping) for row in c.execute(query)]

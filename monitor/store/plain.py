@@ -1,0 +1,57 @@
+"""What SQLite, PostgreSQL and JSON can all hold, and how everything else is written in it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+#: The longest text kept of a name, a title, a host, a unit.
+SHORT = 1024
+#: The longest text kept of a help, a caption, a message.
+LONG = 16384
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+
+def plain_text(text: str, limit: int = SHORT) -> str:
+    """The text without what a database refuses: NUL and lone surrogates become U+FFFD; cut at ``limit``."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")[:limit]
+
+
+def plain_json(value: Any) -> Any:
+    """The value as strict JSON: non-finite numbers as strings, what JSON does not know as text."""
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            return plain_text(value, LONG)
+        case float():
+            return number_of(value)
+        case dict():
+            return {plain_text(str(key)): plain_json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain_json(item) for item in value]
+        case _:
+            return plain_text(repr(value), LONG)
+
+
+def fits_int64(value: int | None) -> bool:
+    return value is None or INT64_MIN <= value <= INT64_MAX
+
+
+def number_of(value: float) -> float | str:
+    """A float as JSON shows it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def text_of(value: float) -> str:
+    """A float64 as text that gives the same float64 again."""
+    return str(number_of(value))
+
+
+def float_of(text: str) -> float:
+    """The inverse of :func:`text_of`."""
+    return float(text)

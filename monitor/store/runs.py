@@ -1,0 +1,218 @@
+"""Runs as people see them: listed, shown in full, renamed, given up, deleted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
+
+from monitor.errors import Problem
+from monitor.store.database import Database
+from monitor.store.plain import LONG, float_of, number_of, plain_text
+from monitor.store.schema import Alert, Attempt, Blob, Gap, Mark, Run, Series, Total, Writer
+
+#: Which series stands for each headline number: the first role that a run has.
+HEADLINES = {"S_G": ("S_G_ep", "S_G"), "S_D": ("S_D_ep", "S_D"), "Q": ("Q",), "D": ("D",)}
+ALERT_STATES = ("firing", "pending", "resolved")
+
+
+def list_runs(
+    c: Connection,
+    *,
+    project: str | None = None,
+    state: str | None = None,
+    q: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> dict[str, Any]:
+    """A page of runs, the newest first, and the cursor of the next page."""
+    conditions: list[ColumnElement[bool]] = []
+    if project is not None:
+        conditions.append(Run.project == plain_text(project))
+    if state is not None:
+        conditions.append(Run.state == plain_text(state))
+    if q:
+        word = plain_text(q)
+        conditions.append(or_(*(c.icontains(word, autoescape=True) for c in (Run.name, Run.project, Run.id))))
+    if cursor is not None:
+        conditions.append(tuple_(Run.created, Run.id) < tuple_(*_parse_cursor(cursor)))
+    found = _summarize(c, conditions, limit + 1)
+    page = found[:limit]
+    return {"runs": page, "next": f"{page[-1]['created']!r}~{page[-1]['id']}" if len(found) > limit else None}
+
+
+def get_run(c: Connection, run_id: str) -> dict[str, Any]:
+    """All that is known of a run besides its points."""
+    found = _summarize(c, [Run.id == run_id], 1)
+    if not found:
+        raise _unknown(run_id)
+    run = c.execute(select(Run.config, Run.commands, Run.rejected).where(Run.id == run_id)).one()
+    attempts = c.execute(
+        select(Attempt.number, Attempt.parent, Attempt.from_step, Attempt.reason, Attempt.began)
+        .where(Attempt.run_id == run_id)
+        .order_by(Attempt.number)
+    )
+    writers = c.execute(
+        select(
+            Writer.id,
+            Writer.rank,
+            Writer.host,
+            Writer.process,
+            Writer.state,
+            Writer.high_water,
+            Writer.dropped,
+            Writer.last_seen,
+        )
+        .where(Writer.run_id == run_id)
+        .order_by(Writer.began, Writer.id)
+    )
+    gaps = c.execute(
+        select(Gap.writer, Gap.first, Gap.last, Gap.reason, Gap.time)
+        .where(Gap.run_id == run_id)
+        .order_by(Gap.time, Gap.writer, Gap.first)
+    )
+    return {
+        **found[0],
+        **run._mapping,
+        "attempts": [dict(row._mapping) for row in attempts],
+        "writers": [dict(row._mapping) for row in writers],
+        "gaps": [dict(row._mapping) for row in gaps],
+    }
+
+
+def update_run(
+    db: Database,
+    run_id: str,
+    *,
+    name: str | None = None,
+    notes: str | None = None,
+    tags: Sequence[str] | None = None,
+    archived: bool | None = None,
+) -> dict[str, Any]:
+    """Change what people may change, and answer with the run as it is then."""
+    values: dict[str, Any] = {
+        "name": None if name is None else plain_text(name),
+        "notes": None if notes is None else plain_text(notes, LONG),
+        "tags": None if tags is None else [plain_text(tag) for tag in tags],
+        "archived": archived,
+    }
+    values = {key: value for key, value in values.items() if value is not None}
+    with db.write() as c:
+        changed = c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1, **values))
+        if not changed.rowcount:
+            raise _unknown(run_id)
+        return get_run(c, run_id)
+
+
+def delete_run(db: Database, run_id: str) -> None:
+    """Remove the run and everything that is stored of it."""
+    with db.write() as c:
+        if not c.execute(delete(Run).where(Run.id == run_id)).rowcount:
+            raise _unknown(run_id)
+        c.execute(delete(Blob).where(Blob.run_id == run_id))
+
+
+def mark_lost(db: Database, now: float, silent_for: float) -> list[str]:
+    """Give up on running runs that have been silent that long; a batch brings one back. Their ids."""
+    silent = and_(Run.state == "running", Run.last_seen < now - silent_for)
+    with db.read() as c:
+        if c.execute(select(Run.id).where(silent).limit(1)).first() is None:
+            return []
+    with db.write() as c:
+        return list(
+            c.execute(
+                update(Run).where(silent).values(state="lost", version=Run.version + 1).returning(Run.id)
+            ).scalars()
+        )
+
+
+def _unknown(run_id: str) -> Problem:
+    return Problem(404, "unknown-run", f"There is no run {run_id!r}.")
+
+
+def _parse_cursor(cursor: str) -> tuple[float, str]:
+    created, _, run_id = plain_text(cursor).partition("~")
+    try:
+        return float(created), run_id
+    except ValueError:
+        raise Problem(
+            400, "bad-cursor", "The cursor is not one that was given out.", field="cursor"
+        ) from None
+
+
+def _summarize(c: Connection, conditions: list[ColumnElement[bool]], limit: int) -> list[dict[str, Any]]:
+    newest_mark = (
+        select(Mark.epoch)
+        .where(Mark.run_id == Run.id)
+        .order_by(Mark.attempt.desc(), Mark.index.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    last_step = func.coalesce(
+        select(func.max(Total.last_step))
+        .where(Total.run_id == Run.id, Total.attempt == Run.attempt)
+        .scalar_subquery(),
+        select(Attempt.from_step)
+        .where(Attempt.run_id == Run.id, Attempt.number == Run.attempt)
+        .scalar_subquery(),
+    )
+    rows = c.execute(
+        select(
+            Run.id,
+            Run.project,
+            Run.name,
+            Run.state,
+            Run.message,
+            Run.tags,
+            Run.notes,
+            Run.created,
+            Run.last_seen,
+            Run.ended,
+            Run.attempt,
+            Run.dropped,
+            Run.archived,
+            Run.version,
+            last_step.label("steps"),
+            newest_mark.label("epoch"),
+        )
+        .where(*conditions)
+        .order_by(Run.created.desc(), Run.id.desc())
+        .limit(limit)
+    ).all()
+    ids = [row.id for row in rows]
+    headlines = _headlines(c, ids)
+    alerts = _count_alerts(c, ids)
+    return [{**row._mapping, "last": headlines[row.id], "alerts": alerts[row.id]} for row in rows]
+
+
+def _headlines(c: Connection, run_ids: list[str]) -> dict[str, dict[str, float | str | None]]:
+    roles = [role for candidates in HEADLINES.values() for role in candidates]
+    rows = c.execute(
+        select(Series.run_id, Series.role, Total.last)
+        .join(Total, and_(Total.run_id == Series.run_id, Total.series_id == Series.id))
+        .where(Series.run_id.in_(run_ids), Series.role.in_(roles))
+        .order_by(Total.attempt, Series.id.desc())
+    )
+    last: dict[tuple[str, str], float | str] = {
+        (row.run_id, row.role): number_of(float_of(row.last)) for row in rows
+    }
+    return {
+        run_id: {
+            headline: next((last[run_id, role] for role in candidates if (run_id, role) in last), None)
+            for headline, candidates in HEADLINES.items()
+        }
+        for run_id in run_ids
+    }
+
+
+def _count_alerts(c: Connection, run_ids: list[str]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(ALERT_STATES, 0))
+    for run_id, state, count in c.execute(
+        select(Alert.run_id, Alert.state, func.count())
+        .where(Alert.run_id.in_(run_ids))
+        .group_by(Alert.run_id, Alert.state)
+    ):
+        counts[run_id][state] = count
+    return counts
