@@ -104,7 +104,8 @@ class Settings(BaseSettings):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Misuse(
-                f"cannot use {self.data_dir} as data directory ({error.strerror}): choose another with --data-dir"
+                f"cannot use the data directory {self.data_dir} ({error.strerror}); "
+                "choose another with --data-dir"
             ) from None
 
 

@@ -1,0 +1,39 @@
+"""What a run is asked to do: only kinds that it allowed when it began."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+
+from monitor.api.answers import Json
+from monitor.api.parameters import RunInPath
+from monitor.api.service import HasService
+from monitor.protocol import CommandKind
+from monitor.store import commands
+
+router = APIRouter(tags=["commands"])
+
+
+class CommandRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: CommandKind
+    parameters: dict[str, Any] = {}
+
+
+@router.post("/runs/{run}/commands", status_code=201, response_class=Response, summary="Ask a run to act")
+def issue_command(run: RunInPath, wanted: CommandRequest, service: HasService) -> Response:
+    """Handed to the run in the answer to each of its batches until it acknowledges it."""
+    command = commands.issue_command(
+        service.database, run, wanted.kind, wanted.parameters, now=service.clock()
+    )
+    return Json(command, status_code=201)
+
+
+@router.get("/runs/{run}/commands", response_class=Response, summary="What a run was asked to do")
+def list_commands(run: RunInPath, service: HasService) -> Response:
+    with service.database.read() as connection:
+        return Json({"commands": commands.list_commands(connection, run)})

@@ -1,0 +1,67 @@
+"""Server-sent events: which run changed, so that an open page asks for just that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from monitor.api.broker import ALL_CHANGES, Change
+from monitor.api.parameters import RUN_PATTERN
+from monitor.api.service import HasService, Service
+from monitor.errors import Problem
+from monitor.store import census
+
+MOST_STREAMS = 256
+#: A run that changes faster is told this often, in seconds.
+PACE = 0.1
+
+router = APIRouter(tags=["live"])
+
+
+async def _has_room(service: HasService) -> None:
+    if len(service.broker) >= MOST_STREAMS:
+        raise Problem(503, "too-many-streams", f"{MOST_STREAMS} pages are open; close some.")
+
+
+@router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(_has_room)])
+async def stream_events(
+    service: HasService,
+    run: Annotated[list[Annotated[str, Query(pattern=RUN_PATTERN)]] | None, Query(max_length=64)] = None,
+    last_event_id: Annotated[str, Header()] = "",
+) -> AsyncIterable[ServerSentEvent]:
+    """Tells each change of the named runs, or of all.
+
+    A page that missed more than is remembered is told of every run instead.
+    """
+    runs = run or []
+    broker = service.broker
+    heard = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else None
+    resumes = heard is not None and broker.remembers(heard)
+    subscription = broker.subscribe(runs, after=heard if resumes and heard is not None else broker.number)
+    try:
+        yield ServerSentEvent(comment="ganwatch", retry=2000)
+        if not resumes and (runs or heard is not None):
+            for present in await run_in_threadpool(_state_of, service, runs, broker.number):
+                yield _event(present)
+        while change := await subscription.next():
+            yield _event(change)
+            if not subscription.pending:
+                await asyncio.sleep(PACE)
+    finally:
+        broker.unsubscribe(subscription)
+
+
+def _event(change: Change) -> ServerSentEvent:
+    body = {"run": change.run, "version": change.version, "changed": sorted(change.what)}
+    return ServerSentEvent(event="run", id=str(change.number), data=body)
+
+
+def _state_of(service: Service, runs: list[str], number: int) -> list[Change]:
+    with service.database.read() as connection:
+        versions = census.run_versions(connection, runs)
+    return [Change(number, run, version, ALL_CHANGES) for run, version in versions.items()]

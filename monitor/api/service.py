@@ -1,0 +1,36 @@
+"""What a request needs of the service it reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from monitor.api.auth import Access
+from monitor.api.broker import Broker
+from monitor.api.metrics import Metrics
+from monitor.background import Background
+from monitor.clock import Clock
+from monitor.settings import Settings
+from monitor.store.database import Database
+
+
+@dataclass(frozen=True)
+class Service:
+    settings: Settings
+    database: Database
+    clock: Clock
+    access: Access
+    broker: Broker
+    metrics: Metrics
+    background: Background
+
+
+async def _service(request: Request) -> Service:
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+HasService = Annotated[Service, Depends(_service)]

@@ -1,0 +1,103 @@
+"""The service, put together: ``create_app`` makes it from its settings, ``Server`` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+
+from monitor.api import (
+    alerts,
+    commands,
+    health,
+    images,
+    ingest,
+    live,
+    openapi,
+    pages,
+    problems,
+    query,
+    runs,
+)
+from monitor.api.answers import Json
+from monitor.api.auth import Access
+from monitor.api.broker import Broker
+from monitor.api.gate import Gate
+from monitor.api.guard import Guard
+from monitor.api.metrics import Metrics
+from monitor.api.service import Service
+from monitor.background import Background
+from monitor.clock import Clock, wall_clock
+from monitor.protocol import PROTOCOL_VERSION
+from monitor.settings import Settings, load_settings
+from monitor.store.database import Database
+
+API_PREFIX = "/api/v1"
+
+
+def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> FastAPI:
+    """Touches nothing but the data directory; the database is opened and migrated when the app starts."""
+    settings = settings or load_settings()
+    settings.prepare_data_dir()
+    access = Access(settings.access_token(), settings.port, clock)
+    database = Database(settings.database_url)
+    broker = Broker(first=int(clock() * 1000))
+    service = Service(
+        settings=settings,
+        database=database,
+        clock=clock,
+        access=access,
+        broker=broker,
+        metrics=Metrics(),
+        background=Background(database, settings, clock, broker.publish),
+    )
+    app = FastAPI(
+        title="ganwatch",
+        version=f"{PROTOCOL_VERSION}",
+        description="Watches GAN training as it happens.",
+        lifespan=_lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.include_router(_api(), prefix=API_PREFIX)
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    app.mount("/static", pages.Assets(directory=pages.web_directory()))
+    problems.register(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)
+    app.add_middleware(Gate, settings=settings, access=access)
+    app.add_middleware(Guard, max_body=settings.max_body, body_timeout=settings.body_timeout)
+    return app
+
+
+def _api() -> APIRouter:
+    api = APIRouter()
+    for part in (ingest, runs, query, images, commands, alerts, live):
+        api.include_router(part.router)
+    api.add_api_route("/openapi.json", _describe, include_in_schema=False, response_class=Response)
+    return api
+
+
+async def _describe(request: Request) -> Response:
+    return Json(openapi.describe(request.app))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    await run_in_threadpool(service.database.migrate)
+    service.broker.start()
+    await run_in_threadpool(service.background.start)
+    try:
+        yield
+    finally:
+        service.broker.close()
+        await run_in_threadpool(service.background.stop)
+        await run_in_threadpool(service.database.close)

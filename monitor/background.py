@@ -1,0 +1,141 @@
+"""What the service does beside answering: judge runs, deliver alerts, notice lost runs, compact.
+
+Each is a thread that sleeps until something wakes it or its next time has come. All of them may be killed at
+any moment: what they decide commits whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from monitor.alerts import judging
+from monitor.alerts.channels import channels_from
+from monitor.clock import Clock
+from monitor.settings import Settings
+from monitor.store import census, compactor, runs
+from monitor.store.database import Database
+
+RETRY_SECONDS = 10.0
+SHORTEST_WAIT = 0.1
+LONGEST_WAIT = 3600.0
+COMPACT_SECONDS = 5.0
+
+#: Tells open pages: run, version, what changed.
+Publish = Callable[[str, int, frozenset[str]], None]
+
+log = logging.getLogger("ganwatch")
+
+
+class Worker(threading.Thread):
+    """Runs a task again and again; the task says in how many seconds it wants to run next."""
+
+    def __init__(self, name: str, task: Callable[[], float]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._task = task
+        self._woken = threading.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._woken.set()
+
+    def run(self) -> None:
+        while not self._stopping:
+            try:
+                pause = self._task()
+            except Exception:
+                log.exception("%s failed and is tried again", self.name)
+                pause = RETRY_SECONDS
+            self._woken.wait(min(pause, LONGEST_WAIT))
+            self._woken.clear()
+
+
+class Background:
+    def __init__(self, database: Database, settings: Settings, clock: Clock, publish: Publish) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._publish = publish
+        self._channels = channels_from(
+            settings.webhook_url or None,
+            settings.webhook_secret or None,
+            settings.webhook_allow_private,
+            public_url=settings.public_url,
+        )
+        self._noticed: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self._judge = Worker("judging", self._judge_noticed)
+        self._deliver = Worker("delivery", self._deliver_due)
+        self._watch = Worker("watching for lost runs", self._mark_lost)
+        self._compact = Worker("compacting", self._compact_all)
+        self._workers = [self._judge, self._deliver, self._watch, self._compact]
+
+    def start(self) -> None:
+        with self._database.read() as connection:
+            known = census.unarchived_runs(connection)
+        for run in known:
+            self.notice(run)
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            worker.join(timeout)
+
+    def notice(self, run: str) -> None:
+        """Something new is known of the run: judge it."""
+        with self._lock:
+            self._noticed[run] = None
+        self._judge.wake()
+
+    def _judge_noticed(self) -> float:
+        failed: dict[str, None] = {}
+        while run := self._next_noticed():
+            try:
+                self._judge_one(run)
+            except Exception:
+                log.exception("judging run %s failed and is tried again", run)
+                failed[run] = None
+        with self._lock:
+            self._noticed.update(failed)
+        return RETRY_SECONDS if failed else LONGEST_WAIT
+
+    def _judge_one(self, run: str) -> None:
+        changed = judging.judge_run(self._database, run, self._clock(), tuple(self._channels))
+        if changed:
+            self._tell(run, changed)
+            self._deliver.wake()
+
+    def _next_noticed(self) -> str | None:
+        with self._lock:
+            run = next(iter(self._noticed), None)
+            if run is not None:
+                del self._noticed[run]
+            return run
+
+    def _deliver_due(self) -> float:
+        due = judging.deliver_due(self._database, self._channels, self._clock())
+        return LONGEST_WAIT if due is None else max(SHORTEST_WAIT, due - self._clock())
+
+    def _mark_lost(self) -> float:
+        for run in runs.mark_lost(self._database, self._clock(), self._settings.lost_after):
+            self._tell(run, frozenset({"state"}))
+            self.notice(run)
+        return min(self._settings.lost_after / 4, 15.0)
+
+    def _compact_all(self) -> float:
+        compactor.compact(self._database, now=self._clock())
+        return COMPACT_SECONDS
+
+    def _tell(self, run: str, changed: frozenset[str]) -> None:
+        with self._database.read() as connection:
+            versions = census.run_versions(connection, [run])
+        if run in versions:
+            self._publish(run, versions[run], changed)

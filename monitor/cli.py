@@ -1,0 +1,113 @@
+"""``ganwatch`` on the command line. What only the service needs is imported where the service is started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from monitor.errors import Misuse
+
+Host = Annotated[str | None, tyro.conf.arg(help="Address to listen on (default 127.0.0.1).")]
+Port = Annotated[int | None, tyro.conf.arg(help="Port to listen on (default 8765; 0 takes a free one).")]
+DataDir = Annotated[
+    Path | None, tyro.conf.arg(help="Where the database and the token lie (default .ganwatch).")
+]
+DatabaseUrl = Annotated[
+    str | None, tyro.conf.arg(help="SQLAlchemy URL (default: SQLite in the data directory).")
+]
+
+
+def _has_desktop() -> bool:
+    has_screen = sys.platform in {"darwin", "win32"} or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    return sys.stdout.isatty() and has_screen and "SSH_CONNECTION" not in os.environ
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    database: DatabaseUrl = None,
+    open: Annotated[bool, tyro.conf.arg(help="Open the page in a browser.")] = _has_desktop(),  # noqa: A002
+) -> None:
+    """Start the service and print the link to its page."""
+    import webbrowser  # noqa: PLC0415
+
+    from monitor import server  # noqa: PLC0415
+    from monitor.app import create_app  # noqa: PLC0415
+    from monitor.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(host=host, port=port, data_dir=data_dir, database=database)
+    app = create_app(settings)
+    app.state.service.database.migrate()
+    with server.listen(settings) as listener:
+        link = server.link(settings, listener.getsockname()[1])
+
+        def tell() -> None:
+            print(f"ganwatch is at {link}", flush=True)
+            if open:
+                webbrowser.open(link)
+
+        server.Server(app, settings, when_ready=tell).run(sockets=[listener])
+
+
+def sync(
+    directory: Annotated[
+        Path | None, tyro.conf.arg(help="Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
+    ] = None,
+    server: Annotated[str | None, tyro.conf.arg(help="The service (default GANWATCH_SERVER).")] = None,
+    token: Annotated[str | None, tyro.conf.arg(help="Its token (default GANWATCH_TOKEN).")] = None,
+) -> None:
+    """Deliver what training processes logged and could not send."""
+
+
+def token(data_dir: DataDir = None) -> None:
+    """Print the link to the page, token included."""
+    from monitor.server import link  # noqa: PLC0415
+    from monitor.settings import load_settings  # noqa: PLC0415
+
+    print(link(load_settings(data_dir=data_dir)))
+
+
+def migrate(data_dir: DataDir = None, database: DatabaseUrl = None) -> None:
+    """Bring the database up to date without starting the service."""
+    from monitor.settings import load_settings  # noqa: PLC0415
+    from monitor.store.database import Database  # noqa: PLC0415
+
+    settings = load_settings(data_dir=data_dir, database=database)
+    settings.prepare_data_dir()
+    stored = Database(settings.database_url)
+    try:
+        stored.migrate()
+        print(f"{stored.name} is up to date")
+    finally:
+        stored.close()
+
+
+def main() -> None:
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"serve": serve, "sync": sync, "token": token, "migrate": migrate},
+            prog="ganwatch",
+            description="Watches GAN training as it happens.",
+        )
+    except Misuse as misuse:
+        print(f"ganwatch: {misuse}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        print(
+            f"ganwatch: {error.name} is not installed; the service needs: pip install 'ganwatch[server]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Runs the app: takes the port, says where it listens, and stops without waiting for open pages."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from urllib.parse import quote
+
+import uvicorn
+from fastapi import FastAPI
+
+from monitor.api.service import Service
+from monitor.errors import Misuse
+from monitor.settings import Settings
+
+#: Seconds that requests under way are given at the end.
+GRACE = 5
+MOST_CONNECTIONS = 1024
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only told apart here
+
+
+class Server(uvicorn.Server):
+    """Ends the event streams first: uvicorn waits for every connection, and those never end by themselves."""
+
+    def __init__(
+        self, app: FastAPI, settings: Settings, when_ready: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=bool(settings.proxies),
+                forwarded_allow_ips=settings.proxies or None,
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_graceful_shutdown=GRACE,
+                lifespan="on",
+            )
+        )
+        self._service: Service = app.state.service
+        self._when_ready = when_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._when_ready:
+            self._when_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.broker.close()
+        await super().shutdown(sockets)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The port, taken before anything else is begun."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Misuse(f"cannot listen on {settings.host}: {error.strerror}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            reason = "is in use: stop what listens there, or choose another with --port (0 takes a free one)"
+        else:
+            reason = f"cannot be listened on: {error.strerror}"
+        raise Misuse(f"port {settings.port} of {settings.host} {reason}") from None
+    return listener
+
+
+def link(settings: Settings, port: int | None = None) -> str:
+    """The address of the page with the token in it."""
+    return f"{base_url(settings, port)}/?token={quote(settings.access_token())}"
+
+
+def base_url(settings: Settings, port: int | None = None) -> str:
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = "127.0.0.1" if settings.host in EVERY_ADDRESS else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port or settings.port}"
