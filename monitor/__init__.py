@@ -1,1 +1,28 @@
-"""ganwatch."""
+"""ganwatch: watches GAN training as it happens.
+
+    import monitor
+
+    with monitor.init(project="digits", config={"lr": 2e-4}) as run:
+        run.log({"loss/d": 0.7, "loss/g": 1.1}, step=1)
+
+Importing this loads nothing but this file: the client comes with the first `init`, the service never.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monitor.client.run import Run, Summary
+    from monitor.client.start import init
+
+__all__ = ["Run", "Summary", "init"]
+
+_HOMES = {"Run": "monitor.client.run", "Summary": "monitor.client.run", "init": "monitor.client.start"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,33 @@
+"""Where the service is, and what opens it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+
+@dataclass(frozen=True)
+class Address:
+    #: Scheme, host and path, without a slash at the end.
+    base: str
+    token: str | None = field(repr=False)
+
+    def page(self, run: str) -> str:
+        return f"{self.base}/runs/{run}"
+
+
+def server_address(server: str | None, token: str | None) -> Address | None:
+    """From the arguments, else the environment; None without a server. Raises ValueError.
+
+    The link that the service prints, token included, is an address too.
+    """
+    server = server if server is not None else os.environ.get("GANWATCH_SERVER")
+    if not server:
+        return None
+    parts = urlsplit(server if "://" in server else f"http://{server}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{server!r} is no address of a server, such as http://127.0.0.1:8765")
+    in_link = parse_qs(parts.query).get("token", [None])[0]
+    base = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    return Address(base, token or in_link or os.environ.get("GANWATCH_TOKEN") or None)

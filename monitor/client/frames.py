@@ -1,0 +1,147 @@
+"""The spool's format, byte by byte.
+
+A spool is a directory ``<directory>/spool/<run>/<writer>/`` with
+
+    lock              held (flock) by the process that writes the spool or delivers it for a dead one
+    <first>.segment   frames, end to end; <first> is the sequence of its first record, 16 digits
+    acknowledged      how far the server has confirmed (``position.py``)
+    images/           PNG files named by their SHA-256, until they are delivered
+
+All numbers are little-endian. A **frame** is
+
+    offset  size  field
+    0       4     magic: "GWF1" for a record, "GWS1" for the header of a segment
+    4       4     crc: CRC-32 of everything after this field, to the end of the payload
+    8       4     length of the payload
+    12      4     attempt the record belongs to
+    16      8     sequence of the record
+    24      ...   payload, MessagePack
+
+A segment begins with one header frame: its sequence is that of the segment's first record, its attempt the
+one then running, its payload a ``SegmentHeader``. Each record is one frame, written by one ``write(2)`` in
+append mode: a process killed at any instant leaves whole frames and at most one torn frame, which has no
+frame after it.
+
+A payload is a record of ``monitor.protocol`` as it goes over the wire, except for numbers: those of one
+``log`` call are one ``Row``, whose ``values`` are float64, so that the sender turns thousands of rows into
+columns without looking at a value.
+
+A frame's crc is also its record's checksum on the wire, hence what the chain is made of.
+
+Reading needs no index: a frame that fails its magic, its length or its crc is skipped to the next one that
+passes, and since frames carry their sequence, what was lost in between is known exactly.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import NamedTuple
+
+import msgspec
+
+from monitor import protocol
+
+RECORD = b"GWF1"
+SEGMENT = b"GWS1"
+FRAME_HEADER = struct.Struct("<4sIIIQ")
+HEADER_SIZE = FRAME_HEADER.size
+#: The checksum covers everything from here on.
+CHECKED_FROM = 8
+CRC_FIELD = struct.Struct("<I")
+#: Nothing longer is written, so a damaged length field is found out without reading on for gigabytes.
+MAX_PAYLOAD = 16 * 2**20
+
+
+class SegmentHeader(msgspec.Struct, kw_only=True):
+    """Whose records these are, for whom, and the chain before the first of them."""
+
+    run: str
+    writer: str
+    chain: int
+    #: The server the run reported to, "" for none: no other is ever given its records unasked.
+    server: str = ""
+
+
+class Row(msgspec.Struct, tag="row"):
+    """The numbers of one ``log`` call: ``width`` float64 values a name."""
+
+    names: list[str]
+    width: int
+    step: int
+    time: float
+    mark: int
+    values: bytes
+
+
+class RawRow(msgspec.Struct, tag="row"):
+    """A ``Row`` as it is written: the names are encoded once for each set of them."""
+
+    names: msgspec.Raw
+    width: int
+    step: int
+    time: float
+    mark: int
+    values: bytes
+
+
+Payload = Row | protocol.Record
+payload_decoder: msgspec.msgpack.Decoder[Payload] = msgspec.msgpack.Decoder(Payload)
+header_decoder = msgspec.msgpack.Decoder(SegmentHeader)
+
+
+class Frame(NamedTuple):
+    """A frame that passed its checks; ``end`` is the offset behind it."""
+
+    magic: bytes
+    crc: int
+    attempt: int
+    sequence: int
+    payload: bytes
+    end: int
+
+
+def seal(buffer: bytearray, magic: bytes, attempt: int, sequence: int) -> int:
+    """Fill in the header of a buffer whose payload begins at ``HEADER_SIZE``; returns the crc."""
+    FRAME_HEADER.pack_into(buffer, 0, magic, 0, len(buffer) - HEADER_SIZE, attempt, sequence)
+    crc = zlib.crc32(memoryview(buffer)[CHECKED_FROM:])
+    CRC_FIELD.pack_into(buffer, 4, crc)
+    return crc
+
+
+def encode_frame(payload: bytes, magic: bytes, attempt: int, sequence: int) -> bytes:
+    buffer = bytearray(HEADER_SIZE) + payload
+    seal(buffer, magic, attempt, sequence)
+    return bytes(buffer)
+
+
+def frame_at(data: bytes, offset: int) -> Frame | None:
+    """The frame that begins at ``offset``, or None where there is no whole and sound one."""
+    if len(data) - offset < HEADER_SIZE:
+        return None
+    magic, crc, length, attempt, sequence = FRAME_HEADER.unpack_from(data, offset)
+    end = offset + HEADER_SIZE + length
+    if magic not in (RECORD, SEGMENT) or length > MAX_PAYLOAD or end > len(data):
+        return None
+    if zlib.crc32(memoryview(data)[offset + CHECKED_FROM : end]) != crc:
+        return None
+    return Frame(magic, crc, attempt, sequence, data[offset + HEADER_SIZE : end], end)
+
+
+def frame_after(data: bytes, offset: int) -> Frame | None:
+    """The first sound record that begins at ``offset`` or later."""
+    while (offset := data.find(RECORD, offset)) >= 0:
+        frame = frame_at(data, offset)
+        if frame is not None:
+            return frame
+        offset += 1
+    return None
+
+
+def is_cut_short(data: bytes, offset: int) -> bool:
+    """Whether more bytes behind ``data`` could still make a frame of what begins at ``offset``."""
+    if len(data) - offset < HEADER_SIZE:
+        return RECORD.startswith(data[offset : offset + 4]) or data[offset : offset + 4] in (RECORD, SEGMENT)
+    magic, _, length, _, _ = FRAME_HEADER.unpack_from(data, offset)
+    fits = offset + HEADER_SIZE + length <= len(data)
+    return magic in (RECORD, SEGMENT) and length <= MAX_PAYLOAD and not fits

@@ -1,0 +1,307 @@
+"""A run, as the training script sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from time import time as now
+from types import TracebackType
+from typing import Any, Literal, Self, get_args
+
+import msgspec
+
+from monitor import protocol
+from monitor.client import process
+from monitor.client.address import Address
+from monitor.client.commands import Inbox
+from monitor.client.images import ImageStore, Pixels, digest_of, encode_grid, grid_shape, to_pixels
+from monitor.client.keeper import Keeper
+from monitor.client.notices import Notices
+from monitor.client.numbers import NO_MARK, Numbers
+from monitor.client.progress import Progress, write_progress
+from monitor.client.spool import Single, Spool
+from monitor.client.values import Rejected, to_float, to_index, to_name
+
+#: How long going back waits for copies from a GPU, in seconds: what lands later belongs to the new attempt.
+LANDING_TIMEOUT = 30.0
+Outcome = Literal["done", "failed", "ignored"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the records of a run."""
+
+    #: Confirmed by the server.
+    delivered: int
+    #: In the spool; `ganwatch sync` delivers them.
+    pending: int
+    #: Lost, since nothing could keep them.
+    dropped: int
+    #: Values that were refused, here or by the server.
+    rejected: int
+
+
+class Run:
+    """One training. Nothing called here while it trains waits for the service or raises into the loop."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        begin: protocol.Begin,
+        *,
+        progress: Progress,
+        progress_file: Path,
+        address: Address | None = None,
+    ) -> None:
+        self.id = spool.run
+        #: The page of the run; None without a server.
+        self.url = address.page(spool.run) if address else None
+        self._spool = spool
+        self._progress = progress
+        self._progress_file = progress_file
+        self._notices = Notices()
+        self._images = ImageStore(spool.directory)
+        self._inbox = Inbox(begin.commands)
+        self._keeper = Keeper(spool.synchronize)
+        self._numbers = Numbers(spool, self._keeper, self._notices)
+        #: Why nothing can be logged any more.
+        self._closed: str | None = None
+        self._summary = Summary(0, 0, 0, 0)
+        spool.append(begin)
+        self._keeper.start()
+        process.watch(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None or process.is_success(error):
+            self.finish()
+        else:
+            self.finish("failed", process.describe(error))
+
+    @property
+    def attempt(self) -> int:
+        """0, and one more after each `rewind`."""
+        return self._progress.attempt
+
+    def log(
+        self,
+        values: Mapping[str, Any],
+        *,
+        step: int,
+        mark: int | None = None,
+        time: float | None = None,
+    ) -> None:
+        """Log numbers at a step: Python's, NumPy's, 0-d arrays and tensors. NaN and infinity are numbers.
+
+        When this returns, the numbers survive the process. Those on a GPU do once their copy has landed,
+        which is not waited for. A wrong value is left out and told once; the others are kept.
+        """
+        if self._is_closed():
+            return
+        try:
+            self._numbers.log(values, step, mark, time)
+        except Exception as error:  # noqa: BLE001 - nothing reaches the loop
+            self._refuse("a call of log", error)
+
+    def log_distribution(self, name: str, values: Any, *, step: int, mark: int | None = None) -> None:
+        """Log eleven numbers: in the order of `protocol.DISTRIBUTION_FIELDS`, or a mapping of them."""
+        if self._is_closed():
+            return
+        with self._quietly(f"the distribution {name!r}"):
+            self._numbers.log_distribution(name, values, step, mark)
+
+    def declare(
+        self,
+        name: str,
+        kind: protocol.SeriesKind = "scalar",
+        *,
+        unit: str = "",
+        direction: protocol.Direction = "none",
+        lower: float | None = None,
+        upper: float | None = None,
+        help: str = "",  # noqa: A002 - the word of the wire and of Prometheus
+        role: str | None = None,
+        judge: str | None = None,
+        m: int | None = None,
+        n: int | None = None,
+    ) -> None:
+        """Say what a series is. Raises ValueError or TypeError where a word is not one of the protocol's."""
+        fields: dict[str, Any] = {
+            "sequence": 1,
+            "name": to_name(name),
+            "kind": kind,
+            "unit": unit,
+            "direction": direction,
+            "lower": None if lower is None else to_float(lower),
+            "upper": None if upper is None else to_float(upper),
+            "help": help,
+            "role": role,
+            "judge": judge,
+            "m": m,
+            "n": n,
+        }
+        record = msgspec.convert(fields, protocol.Declare)
+        if self._is_closed():
+            return
+        with self._quietly(f"the declaration of {name!r}"):
+            self._spool.append(record)
+
+    def mark(
+        self,
+        *,
+        step: int,
+        epoch: float | None = None,
+        images_seen: int | None = None,
+        expects: Iterable[str] = ("Q", "D"),
+    ) -> int:
+        """Set an evaluation mark; the values measured there are logged with its index, now or later."""
+        index = NO_MARK
+        if self._is_closed():
+            return index
+        with self._quietly("a mark"):
+            record = protocol.Mark(
+                sequence=1,
+                time=now(),
+                index=0,
+                step=to_index(step, "step"),
+                epoch=None if epoch is None else to_float(epoch),
+                images_seen=None if images_seen is None else to_index(images_seen, "images_seen"),
+                expects=[to_name(role) for role in expects],
+            )
+            record.index = index = self._progress.next_mark(record.step)
+            # What was logged before the mark is what the mark is about: it goes first.
+            self._keeper.in_order(lambda: self._spool.append(record))
+            write_progress(self._progress_file, self._progress)
+        return index
+
+    def log_images(
+        self,
+        name: str,
+        images: Any,
+        *,
+        step: int,
+        mark: int | None = None,
+        caption: str = "",
+        scores: Iterable[float] = (),
+    ) -> None:
+        """Log uint8 images ``[N, H, W]`` or ``[N, H, W, C]`` as one grid; it is encoded beside training."""
+        if self._is_closed():
+            return
+        with self._quietly(f"the images {name!r}"):
+            pixels = to_pixels(images)
+            rows, columns = grid_shape(len(pixels))
+            record = protocol.Image(
+                sequence=1,
+                time=now(),
+                name=to_name(name),
+                step=to_index(step, "step"),
+                digest="",
+                mark=None if mark in (None, NO_MARK) else to_index(mark, "mark"),
+                caption=str(caption),
+                rows=rows,
+                columns=columns,
+                scores=[to_float(score) for score in scores],
+            )
+            self._keeper.defer(lambda: self._keep_image(record, pixels))
+
+    def commands(self) -> list[protocol.Command]:
+        """What the service asks of this run and attempt; each command is handed out once. Never waits."""
+        return self._inbox.take(self.attempt)
+
+    def acknowledge(self, command: str, outcome: Outcome, detail: str = "") -> None:
+        """Say what became of a command."""
+        if self._is_closed():
+            return
+        with self._quietly(f"the acknowledgement of {command!r}"):
+            if outcome not in get_args(Outcome):
+                raise Rejected(f"has the outcome {outcome!r}; it is done, failed or ignored")
+            self._append(
+                protocol.Acknowledgement(
+                    sequence=1, time=now(), command=command, outcome=outcome, detail=str(detail)
+                )
+            )
+
+    def rewind(self, step: int, reason: str = "") -> int:
+        """Go back to a step: begin the next attempt, and return its number."""
+        if self._is_closed():
+            return self.attempt
+        with self._quietly("going back"):
+            record = protocol.Attempt(
+                sequence=1,
+                time=now(),
+                number=self.attempt + 1,
+                parent=self.attempt,
+                from_step=to_index(step, "step"),
+                reason=str(reason),
+            )
+            self._keeper.drain(LANDING_TIMEOUT)
+            self._append(record)
+            self._progress.rewind(record.from_step)
+            write_progress(self._progress_file, self._progress)
+        return self.attempt
+
+    def finish(
+        self, state: protocol.EndState = "finished", message: str = "", timeout: float = 10.0
+    ) -> Summary:
+        """End the run and wait, up to the timeout, until all of it is delivered."""
+        if self._closed is not None:
+            return self._summary
+        deadline = monotonic() + timeout
+        with self._quietly("the end"):
+            self._keeper.drain(timeout)
+            self._append(protocol.End(sequence=1, time=now(), state=state, message=message))
+        self._closed = "the run has finished"
+        process.unwatch(self)
+        self._keeper.stop(deadline - monotonic())
+        self._spool.close()
+        dropped = self._spool.dropped + self._keeper.lost
+        self._summary = Summary(
+            0, self._spool.sequence - self._spool.dropped, dropped, self._numbers.rejected
+        )
+        return self._summary
+
+    def forsake(self) -> None:
+        """In a forked child: the run belongs to the parent."""
+        self._closed = "it belongs to the process that this one was forked from"
+        self._spool.forsake()
+
+    def end_with_process(self, error: str | None) -> None:
+        """The process ends without `finish`."""
+        if error is None:
+            self.finish()
+        else:
+            self.finish("failed", error)
+
+    def _append(self, record: Single) -> None:
+        self._spool.append(record)
+
+    def _keep_image(self, record: protocol.Image, pixels: Pixels) -> None:
+        data = encode_grid(pixels)
+        record.digest = digest_of(data)
+        if not self._spool.has_room(len(data)):
+            raise OSError("the spool has reached its limit")
+        self._spool.grew(self._images.add(record.digest, data))
+        self._append(record)
+
+    @contextmanager
+    def _quietly(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - nothing reaches the loop
+            self._refuse(what, error)
+
+    def _is_closed(self) -> bool:
+        if self._closed is not None:
+            self._notices.once("closed", "run %s takes nothing more: %s", self.id, self._closed)
+        return self._closed is not None
+
+    def _refuse(self, what: str, error: Exception) -> None:
+        self._numbers.rejected += 1
+        self._notices.once(what, "%s is not stored: %s", what, process.describe(error))

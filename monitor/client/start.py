@@ -1,0 +1,102 @@
+"""How a run begins: what was not said is taken from the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from time import gmtime, strftime
+from time import time as now
+from typing import Any
+
+import msgspec
+
+from monitor import protocol
+from monitor.client.address import server_address
+from monitor.client.progress import Progress, progress_path, read_progress
+from monitor.client.run import Run
+from monitor.client.spool import SPOOL_BYTES, Spool
+
+#: What the first record of a run may take: it travels as one.
+MAX_CONFIG = 512 * 1024
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def init(
+    project: str = "default",
+    name: str | None = None,
+    *,
+    config: Any = None,
+    tags: Iterable[str] = (),
+    server: str | None = None,
+    token: str | None = None,
+    id: str | None = None,  # noqa: A002 - as the run shows it
+    resume: bool = False,
+    rank: int = 0,
+    commands: Iterable[protocol.CommandKind] = (),
+    directory: str | Path | None = None,
+    attempt: int | None = None,
+    spool_limit: int = SPOOL_BYTES,
+) -> Run:
+    """Begin a run, or with ``resume`` go on with the run ``id``. Raises ValueError or TypeError on misuse.
+
+    ``server`` and ``token`` default to ``GANWATCH_SERVER`` and ``GANWATCH_TOKEN``; without a server
+    everything stays in the spool under ``directory`` (``GANWATCH_DIR``, else ``./.ganwatch``) until `ganwatch
+    sync`. ``config`` is a mapping or a dataclass, ``commands`` the kinds of command this run obeys. A resumed
+    run takes its attempt from the disk it ran on, or from ``attempt``.
+    """
+    if resume and id is None:
+        raise ValueError("resume needs the id of the run to go on with")
+    run_id = id or f"{strftime('%Y%m%d-%H%M%S', gmtime())}-{secrets.token_hex(3)}"
+    if not RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id!r} is no run id: letters, digits, '.', '_' and '-', 64 at most")
+    begin = msgspec.convert(
+        {
+            "sequence": 1,
+            "time": now(),
+            "project": project,
+            "name": run_id if name is None else name,
+            "config": _plain_config(config),
+            "tags": list(tags),
+            "commands": list(commands),
+            "rank": rank,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "resume": resume,
+        },
+        protocol.Begin,
+    )
+    if len(protocol.msgpack_encoder.encode(begin)) > MAX_CONFIG:
+        raise ValueError(f"config, name and tags are more than {MAX_CONFIG} bytes together")
+    place = Path(directory or os.environ.get("GANWATCH_DIR") or ".ganwatch").absolute()
+    progress_file = progress_path(place, run_id, rank)
+    progress = read_progress(progress_file) if resume else Progress()
+    if attempt is not None:
+        progress.attempt = attempt
+    address = server_address(server, token)
+    spool = Spool(
+        place,
+        run_id,
+        f"{rank}-{secrets.token_hex(8)}",
+        server=address.base if address else "",
+        attempt=progress.attempt,
+        limit=spool_limit,
+    )
+    return Run(spool, begin, progress=progress, progress_file=progress_file, address=address)
+
+
+def _plain_config(config: Any) -> dict[str, Any]:
+    if config is None:
+        return {}
+    plain = msgspec.to_builtins(config, str_keys=True, enc_hook=_plain)
+    if not isinstance(plain, dict):
+        raise TypeError(f"config is {type(config).__name__}, not a mapping or a dataclass")
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """What stands for a value that MessagePack has no form for."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else str(value)
