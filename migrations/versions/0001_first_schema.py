@@ -270,6 +270,7 @@ def upgrade() -> None:
         sa.Column("attempt", BIG, nullable=False),
         sa.Column("high_water", BIG, nullable=False),
         sa.Column("chain", BIG, nullable=False),
+        sa.Column("recent", sa.LargeBinary(), nullable=False),
         sa.Column("dropped", BIG, nullable=False),
         sa.Column("began", sa.Float(precision=53), nullable=False),
         sa.Column("last_seen", sa.Float(precision=53), nullable=False),

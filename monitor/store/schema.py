@@ -100,7 +100,10 @@ class Writer(Base):
     state: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(default=0)
     high_water: Mapped[int] = mapped_column(default=0)
+    #: -1 where a batch came without checksums, so that nobody knows it.
     chain: Mapped[int] = mapped_column(default=0)
+    #: The chain after each of the latest records, to tell other content under known numbers (``chain.py``).
+    recent: Mapped[bytes] = mapped_column(default=b"")
     dropped: Mapped[int] = mapped_column(default=0)
     began: Mapped[float]
     last_seen: Mapped[float]

@@ -1,0 +1,90 @@
+"""The points of a batch as they lie in ``batch.payload`` until they are compacted. All numbers little-endian:
+
+======================  ====================================================================
+1 byte                  version of this format, 1
+then groups, each
+uint16                  ``width`` of a value: 1 for scalars, 11 for distributions
+uint32                  ``columns``
+uint32                  ``rows``
+uint32 * columns        the series of each column
+int64 * rows            steps
+float64 * rows          times
+float64 * all           ``columns * rows * width`` values, column after column, row after row
+======================  ====================================================================
+
+A column in which a value was refused is a group of its own, with the rows that remain.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.store.chunks import ChunkError, Columns
+
+VERSION = 1
+_HEADER = struct.Struct("<HII")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns that share their rows. ``values`` is [columns, rows, width]."""
+
+    series: NDArray[np.uint32]
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+def encode_tail(groups: Iterable[Group]) -> bytes:
+    parts = [bytes([VERSION])]
+    for group in groups:
+        columns, rows, width = group.values.shape
+        parts += [
+            _HEADER.pack(width, columns, rows),
+            group.series.astype("<u4").tobytes(),
+            group.steps.astype("<i8").tobytes(),
+            group.times.astype("<f8").tobytes(),
+            group.values.astype("<f8").tobytes(),
+        ]
+    return b"".join(parts)
+
+
+def decode_tail(payload: bytes) -> Iterator[Group]:
+    """The groups, as views of the payload."""
+    if payload[:1] != bytes([VERSION]):
+        raise ChunkError("unknown version of a batch")
+    at = 1
+    while at < len(payload):
+        if at + _HEADER.size > len(payload):
+            raise ChunkError("a batch ends early")
+        width, columns, rows = _HEADER.unpack_from(payload, at)
+        at += _HEADER.size
+        if at + 4 * columns + 16 * rows + 8 * columns * rows * width > len(payload):
+            raise ChunkError("a batch ends early")
+        series = np.frombuffer(payload, "<u4", columns, at)
+        at += 4 * columns
+        steps = np.frombuffer(payload, "<i8", rows, at)
+        at += 8 * rows
+        times = np.frombuffer(payload, "<f8", rows, at)
+        at += 8 * rows
+        values = np.frombuffer(payload, "<f8", columns * rows * width, at)
+        at += values.nbytes
+        yield Group(series, steps, times, values.reshape(columns, rows, width))
+
+
+def select_series(payloads: Iterable[bytes], wanted: Iterable[int] | None = None) -> dict[int, Columns]:
+    """The points of each wanted series (or of all), in the order in which they came."""
+    found: dict[int, list[Columns]] = {}
+    keep = None if wanted is None else np.fromiter(wanted, np.uint32)
+    for payload in payloads:
+        for group in decode_tail(payload):
+            hits = range(len(group.series)) if keep is None else np.flatnonzero(np.isin(group.series, keep))
+            for column in hits:
+                part = Columns(group.steps, group.times, group.values[column])
+                found.setdefault(int(group.series[column]), []).append(part)
+    return {series: Columns.join(parts) for series, parts in found.items()}
