@@ -1,0 +1,162 @@
+/**
+ * From the columns of a points query to what is drawn. Pure, and without Plotly: lines, bands, flags and ticks in data
+ * units. No spike disappears: a bucket of several points is drawn from its least to its greatest value, its edges as
+ * lines of their own, and a point without neighbours as a dot.
+ *
+ * @typedef {import("../types.js").Columns} Columns
+ * @typedef {import("../types.js").ScalarColumns} ScalarColumns
+ * @typedef {import("../types.js").DistributionColumns} DistributionColumns
+ * @typedef {import("./spec.js").ChartSpec} ChartSpec
+ * @typedef {import("./spec.js").Line} LineSpec
+ * @typedef {import("./ticks.js").Tick} Tick
+ * @typedef {(number | null)[]} Values
+ *
+ * @typedef {{series: string, part: string, x: number[], y: Values, colour: string, width: number, opacity: number, dash?: string, dots?: number[]}} DrawnLine
+ * @typedef {{series: string, x: number[], low: Values, high: Values, colour: string, opacity: number}} Band
+ * @typedef {{x: number, text: string}} Flag A value that is not a number, marked on the axis.
+ * @typedef {{x: number, kind: "onset" | "detected", label: string}} Turn
+ * @typedef {{label: string, colour: string, x: number[], text: (i: number) => string}} Readable
+ *
+ * @typedef {object} Figure
+ * @property {DrawnLine[]} lines
+ * @property {Band[]} bands
+ * @property {Flag[]} flags
+ * @property {Readable[]} readables What the readout says at a point, line by line.
+ * @property {Turn[]} turns
+ * @property {{value: number, label: string} | null} ceiling
+ * @property {{range: [number, number], title: string}} x
+ * @property {{range: [number, number], log: boolean, canLog: boolean}} y
+ * @property {number} hidden Values that a logarithmic axis cannot show.
+ */
+import { decode, quantity } from "../format.js";
+
+const DOTS_UP_TO = 60;
+
+/** @param {Values} values @param {boolean} log */
+const drawable = (values, log) => values.map((value) => (value === null || !Number.isFinite(value) || (log && value <= 0) ? null : value));
+
+/** Which points need a dot: all where there are few, else those that no line reaches. @param {Values} y */
+function dotsOf(y) {
+  const some = y.length <= DOTS_UP_TO;
+  return y.flatMap((value, i) => (value !== null && (some || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null)) ? [i] : []));
+}
+
+/** @param {LineSpec} line @param {ScalarColumns} columns @param {number[]} x @param {Columns | undefined} error @param {string} unit */
+function readScalar(line, columns, x, error, unit) {
+  const errors = error?.kind === "scalar" ? new Map(error.step.map((step, i) => [step, error.mean[i]])) : null;
+  return {
+    label: line.label,
+    colour: line.colour,
+    x,
+    text: (/** @type {number} */ i) => {
+      if (columns.non_finite[i] && columns.count[i] === columns.non_finite[i]) return quantity(decode(columns.last[i]), "");
+      const spread = errors?.get(columns.step[i]);
+      const wide = columns.count[i] > 1 && columns.min[i] !== columns.max[i];
+      const bad = columns.non_finite[i] ? `, ${columns.non_finite[i]} not finite` : "";
+      if (wide) return `${quantity(columns.mean[i], unit)} (${quantity(columns.min[i], "")} to ${quantity(columns.max[i], "")}${bad})`;
+      return spread ? `${quantity(columns.mean[i], "")} ± ${quantity(spread, unit)}` : quantity(columns.mean[i], unit) + bad;
+    },
+  };
+}
+
+/** @param {ScalarColumns} columns @param {number[]} x @returns {Flag[]} */
+function flagsOf(columns, x) {
+  return columns.non_finite.flatMap((n, i) => {
+    if (!n) return [];
+    const last = decode(columns.last[i]);
+    return [{ x: x[i], text: last !== null && !Number.isFinite(last) ? quantity(last, "") : "not finite" }];
+  });
+}
+
+/** @param {Figure} figure @param {LineSpec} line @param {ScalarColumns} columns @param {number[]} x @param {Columns | undefined} error @param {string} unit */
+function addScalar(figure, line, columns, x, error, unit) {
+  const { log } = figure.y;
+  const mean = drawable(columns.mean, log);
+  const low = drawable(columns.min, log);
+  const high = drawable(columns.max, log);
+  const common = { series: line.series, x, colour: line.colour };
+  if (!columns.exact) {
+    figure.bands.push({ ...common, low, high, opacity: 0.16 });
+    figure.lines.push({ ...common, part: "max", y: high, width: 1, opacity: 0.5, dots: dotsOf(high) }, { ...common, part: "min", y: low, width: 1, opacity: 0.5 });
+  } else if (error?.kind === "scalar") {
+    const spread = new Map(error.step.map((step, i) => [step, error.mean[i]]));
+    const shift = (/** @type {number} */ sign) => drawable(columns.mean.map((value, i) => (value === null ? null : value + sign * (spread.get(columns.step[i]) ?? 0))), log);
+    figure.bands.push({ ...common, low: shift(-1), high: shift(1), opacity: 0.22 });
+  }
+  figure.lines.push({ ...common, part: "mean", y: mean, width: line.dash ? 1.4 : 1.7, opacity: 1, dash: line.dash, dots: line.dash ? [] : dotsOf(mean) });
+  figure.flags.push(...flagsOf(columns, x));
+  figure.readables.push(readScalar(line, columns, x, error, unit));
+  if (log) figure.hidden += columns.mean.reduce((/** @type {number} */ n, value, i) => n + (value !== null && Number(columns.min[i]) <= 0 ? 1 : 0), 0);
+}
+
+/** @param {Figure} figure @param {LineSpec} line @param {DistributionColumns} columns @param {number[]} x @param {string} unit */
+function addDistribution(figure, line, columns, x, unit) {
+  /** @type {(field: string) => Values} */
+  const values = (field) => (columns.quantiles[field] ?? []).map(decode);
+  /** @type {(field: string) => Values} */
+  const drawn = (field) => drawable(values(field), figure.y.log);
+  const common = { series: line.series, x, colour: line.colour };
+  figure.bands.push({ ...common, low: drawn("p5"), high: drawn("p95"), opacity: 0.14 }, { ...common, low: drawn("p25"), high: drawn("p75"), opacity: 0.26 });
+  for (const part of ["min", "max"]) figure.lines.push({ ...common, part, y: drawn(part), width: 1, opacity: 0.38 });
+  const median = values("p50");
+  const [p5, p95, max] = [values("p5"), values("p95"), values("max")];
+  const middle = drawable(median, figure.y.log);
+  figure.lines.push({ ...common, part: "median", y: middle, width: 1.7, opacity: 1, dots: dotsOf(middle) });
+  median.forEach((value, i) => {
+    if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, "") });
+  });
+  figure.readables.push({ label: line.label, colour: line.colour, x, text: (i) => `${quantity(median[i], unit)} (90 %: ${quantity(p5[i], "")} to ${quantity(p95[i], "")}; most ${quantity(max[i], "")})` });
+}
+
+/** @param {Figure} figure @param {ChartSpec} chart @returns {[number, number]} */
+function rangeOfY(figure, chart) {
+  let low = Infinity;
+  let high = -Infinity;
+  const include = (/** @type {number | null} */ value) => {
+    if (value === null) return;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  };
+  for (const line of figure.lines) line.y.forEach(include);
+  for (const band of figure.bands) [band.low, band.high].forEach((edge) => edge.forEach(include));
+  if (!figure.y.log && chart.bounds) chart.bounds.forEach(include);
+  if (low > high) return figure.y.log ? [0.1, 10] : [0, 1];
+  if (figure.y.log) {
+    const factor = Math.max(1.15, (high / low) ** 0.06);
+    return [low / factor, high * factor];
+  }
+  const pad = high > low ? (high - low) * 0.07 : Math.abs(high) * 0.1 || 1;
+  const floor = low >= 0 && low - pad < 0 ? (chart.bounds ? -pad * 0.3 : 0) : low - pad;
+  return [floor, high + pad];
+}
+
+/** @param {ChartSpec} chart @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf @param {(line: LineSpec, step: number, time: number) => number} place @param {{log: boolean, range: [number, number], title: string, turns: Turn[]}} view @returns {Figure} */
+export function figureOf(chart, columnsOf, place, view) {
+  /** @type {Figure} */
+  const figure = { lines: [], bands: [], flags: [], readables: [], turns: view.turns, ceiling: chart.ceiling, x: { range: view.range, title: view.title }, y: { range: [0, 1], log: view.log, canLog: true }, hidden: 0 };
+  for (const line of chart.lines) {
+    const columns = columnsOf(line, line.series);
+    if (!columns) {
+      figure.readables.push({ label: line.label, colour: line.colour, x: [], text: () => "" });
+      continue;
+    }
+    const x = columns.step.map((step, i) => place(line, step, columns.time[i]));
+    if (columns.kind === "scalar") addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, chart.unit);
+    else addDistribution(figure, line, columns, x, chart.unit);
+  }
+  figure.y.range = rangeOfY(figure, chart);
+  if (view.log) figure.ceiling = null;
+  return figure;
+}
+
+/** The index of the entry of an ascending list that lies nearest to x; -1 for none. @param {number[]} xs @param {number} x */
+export function nearest(xs, x) {
+  let low = 0;
+  let high = xs.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (xs[middle] < x) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && (low === xs.length || x - xs[low - 1] <= xs[low] - x) ? low - 1 : low < xs.length ? low : -1;
+}

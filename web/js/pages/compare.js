@@ -1,0 +1,198 @@
+/**
+ * Several runs on one chart. A chart is one series name, so numbers of different judges never meet; a run keeps its colour.
+ *
+ * @typedef {import("../types.js").Run} Run
+ * @typedef {import("../types.js").Series} Series
+ * @typedef {import("../types.js").AxisKind} AxisKind
+ * @typedef {{run: Run, series: Series[], marks: import("../types.js").Marks, source: {feed: Feed, axis: Axis}}} Loaded
+ */
+import * as api from "../api.js";
+import { el, foreign, picture, printable, replace } from "../dom.js";
+import { comparisonsOf } from "../charts/compare.js";
+import { Board } from "../panels/board.js";
+import { RestOfCharts } from "../panels/rest.js";
+import { Picker } from "../panels/picker.js";
+import { Toolbar } from "../panels/toolbar.js";
+import { stateBadge } from "../panels/state.js";
+import { Axis } from "../state/axis.js";
+import { Cursor } from "../state/cursor.js";
+import { Feed } from "../state/feed.js";
+import { coloursOf } from "../state/palette.js";
+import * as scales from "../state/scales.js";
+import * as url from "../state/url.js";
+import { notice } from "./notice.js";
+
+const MOST_RUNS = 10;
+const CROSS = "M4 4l8 8M12 4l-8 8";
+
+export class ComparePage {
+  /** @type {Loaded[]} */ #loaded = [];
+  /** @type {string[]} */ #missing = [];
+  /** @type {Board | null} */ #board = null;
+  /** @type {RestOfCharts | null} */ #rest = null;
+  title = "Compare";
+
+  /** @param {AbortSignal} signal @param {() => void} runsChanged Called when other runs are to be listened to. */
+  static async open(signal, runsChanged) {
+    const page = new ComparePage(signal, runsChanged);
+    await page.#load(url.readAll("run"));
+    return page;
+  }
+
+  /** @param {AbortSignal} signal @param {() => void} runsChanged */
+  constructor(signal, runsChanged) {
+    this.signal = signal;
+    this.runsChanged = runsChanged;
+    const axis = url.read("axis");
+    /** @type {AxisKind} */ this.wanted = axis === "step" || axis === "time" ? axis : "epoch";
+    this.zoomed = url.parseRange(url.read("range"));
+    this.cursor = new Cursor();
+    this.chips = el("ul", { class: "chips", "aria-label": "Runs on the charts" });
+    this.picker = new Picker((run) => this.#set([...this.runs, run]), signal);
+    this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
+    this.charts = el("div", { class: "compare-charts" });
+    const head = el("div", { class: "page-head" }, el("h1", { tabindex: "-1" }, "Compare"));
+    this.element = el("article", { class: "compare" }, head, el("div", { class: "chosen" }, this.chips, this.picker.element), this.toolbar.element, this.charts);
+  }
+
+  get runs() {
+    return this.#loaded.map(({ run }) => run.id);
+  }
+
+  /** @param {string[]} ids */
+  async #load(ids) {
+    const known = new Map(this.#loaded.map((one) => [one.run.id, one]));
+    const wanted = [...new Set(ids)].slice(0, MOST_RUNS);
+    const answers = await Promise.allSettled(wanted.map((id) => known.get(id) ?? this.#loadRun(id)));
+    const failed = answers.find((answer) => answer.status === "rejected" && !(answer.reason instanceof api.Refused && answer.reason.status === 404));
+    if (failed?.status === "rejected") throw failed.reason;
+    this.#missing = wanted.filter((_, i) => answers[i].status === "rejected");
+    this.#loaded = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    this.#rebuild();
+  }
+
+  /** @param {string} id @returns {Promise<Loaded>} */
+  async #loadRun(id) {
+    const [run, series, marks] = await Promise.all([api.getRun(id, this.signal), api.getSeries(id, this.signal), api.getMarks(id, this.signal)]);
+    const axis = new Axis(this.wanted, marks, run.created);
+    const feed = new Feed(id, axis.query(this.zoomed), this.signal, (error) => this.#failed(error));
+    return { run, series: series.series, marks, source: { feed, axis } };
+  }
+
+  /** @param {string[]} ids */
+  #set(ids) {
+    url.write({ run: ids });
+    return this.#load(ids).then(this.runsChanged, (error) => this.#failed(error));
+  }
+
+  /** All runs on the same axis: epochs only where every run has them. */
+  #axes() {
+    const kind = this.wanted === "epoch" && this.#loaded.some(({ marks, run }) => !new Axis("epoch", marks, run.created).hasEpochs) ? "step" : this.wanted;
+    for (const one of this.#loaded) {
+      one.source.axis = new Axis(kind, one.marks, one.run.created);
+    }
+  }
+
+  #rebuild() {
+    this.#board?.dispose();
+    this.#rest?.dispose();
+    this.#board = this.#rest = null;
+    this.#axes();
+    const colours = coloursOf(this.runs);
+    replace(this.chips, ...this.#loaded.map(({ run }, i) => this.#chip(run, colours[i])), ...this.#missing.map((id) => el("li", { class: "chip gone" }, foreign(id), " does not exist")));
+    this.picker.show(this.runs, this.#loaded.length >= MOST_RUNS);
+    this.toolbar.element.hidden = !this.#loaded.length;
+    if (!this.#loaded.length) {
+      replace(this.charts, notice("Choose runs to compare", el("p", {}, "Add them above, or tick them in the list of runs.")));
+      return;
+    }
+    this.toolbar.show(this.#loaded[0].source.axis, this.zoomed);
+    const stage = this.#stage();
+    const { core, rest } = comparisonsOf(this.#loaded.map(({ run, series }, source) => ({ name: run.name, series, source, colour: colours[source] })));
+    this.#board = new Board(stage, "Charts");
+    this.#rest = new RestOfCharts(stage);
+    this.#board.show(core);
+    this.#rest.show(rest);
+    replace(this.charts, this.#board.element, this.#rest.element);
+  }
+
+  /** @param {Run} run @param {number} colour */
+  #chip(run, colour) {
+    const remove = el("button", { type: "button", class: "quiet icon", "aria-label": `Remove ${printable(run.name)}`, on: { click: () => this.#set(this.runs.filter((id) => id !== run.id)) } }, picture(CROSS));
+    return el("li", { class: "chip" }, el("i", { class: "swatch", style: `--swatch: var(--run-${colour})`, "aria-hidden": "true" }), el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, foreign(run.name)), stateBadge(run.state), remove);
+  }
+
+  /** @returns {import("../panels/chart.js").Stage} */
+  #stage() {
+    return {
+      sources: this.#loaded.map(({ source }) => source),
+      cursor: this.cursor,
+      range: () => this.zoomed ?? this.#whole,
+      turns: () => [],
+      zoom: (range) => this.#zoom(range),
+      pick: () => {},
+      scaleOf: scales.of,
+      setScale: scales.set,
+    };
+  }
+
+  /** @returns {[number, number]} */
+  get #whole() {
+    const ends = this.#loaded.map(({ run, source }) => (source.axis.kind === "time" ? run.last_seen - run.created : source.axis.atStep(run.steps ?? 1)));
+    return [0, Math.max(1e-9, ...ends) * 1.01];
+  }
+
+  /** @param {import("../live.js").Changes} changes */
+  async refresh(changes) {
+    try {
+      const changed = this.#loaded.filter(({ run }) => changes === "all" || changes.has(run.id));
+      await Promise.all(
+        changed.map(async (one) => {
+          const { id } = one.run;
+          const known = one.series.length;
+          [one.run, one.marks] = await Promise.all([api.getRun(id, this.signal), api.getMarks(id, this.signal)]);
+          if (!known) one.series = (await api.getSeries(id, this.signal)).series;
+          if (one.series.length !== known) this.#rebuild();
+          await one.source.feed.refresh();
+        }),
+      );
+      this.#axes();
+      this.redraw();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
+  }
+
+  /** @param {[number, number] | null} range */
+  #zoom(range) {
+    this.zoomed = range;
+    url.write({ range: url.printRange(range) });
+    this.redraw();
+    Promise.all(this.#loaded.map(({ source }) => source.feed.setView(source.axis.query(range)))).catch((error) => this.#failed(error));
+  }
+
+  /** @param {AxisKind} kind */
+  #chooseAxis(kind) {
+    this.wanted = kind;
+    url.write({ axis: kind === "epoch" ? null : kind });
+    this.#axes();
+    this.cursor.move(null);
+    this.#zoom(null);
+  }
+
+  redraw() {
+    if (this.#loaded.length) this.toolbar.show(this.#loaded[0].source.axis, this.zoomed);
+    this.#board?.draw();
+    this.#rest?.draw();
+  }
+
+  dispose() {
+    this.#board?.dispose();
+    this.#rest?.dispose();
+  }
+}

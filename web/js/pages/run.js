@@ -1,0 +1,236 @@
+/**
+ * One run: what happened, in a sentence; its charts; its samples; how it was made.
+ *
+ * @typedef {import("../types.js").Run} Run
+ * @typedef {import("../types.js").Alert} Alert
+ * @typedef {import("../types.js").AxisKind} AxisKind
+ * @typedef {import("../live.js").Changes} Changes
+ */
+import * as api from "../api.js";
+import { chartsOf } from "../charts/spec.js";
+import { el, replace } from "../dom.js";
+import { Board } from "../panels/board.js";
+import { Details } from "../panels/details.js";
+import { RestOfCharts } from "../panels/rest.js";
+import { RunHead } from "../panels/run_head.js";
+import { Samples } from "../panels/samples.js";
+import { Toolbar } from "../panels/toolbar.js";
+import { Verdict } from "../panels/verdict.js";
+import { Axis } from "../state/axis.js";
+import { Cursor } from "../state/cursor.js";
+import { Feed } from "../state/feed.js";
+import * as scales from "../state/scales.js";
+import * as url from "../state/url.js";
+
+const SAMPLES_AFTER = 3;
+/** Series are declared at the start and seldom later, and their list can be long. */
+const SERIES_EVERY_MS = 5000;
+const ZOOM_MARKS = 8;
+
+/** @typedef {import("../types.js").Series[]} SeriesList */
+
+export class RunPage {
+  /** @type {Run} */ #run;
+  /** @type {SeriesList} */ #series = [];
+  /** @type {Alert[]} */ #alerts = [];
+  /** @type {import("../types.js").Marks} */ #marks = { index: [], step: [], epoch: [], time: [] };
+  #seriesAt = 0;
+
+  /** @param {string} id @param {AbortSignal} signal */
+  static async open(id, signal) {
+    const [run, series, marks, alerts, images, commands] = await Promise.all([api.getRun(id, signal), api.getSeries(id, signal), api.getMarks(id, signal), api.getAlerts(id, signal), api.getImages(id, signal), api.getCommands(id, signal)]);
+    const page = new RunPage(run, marks, signal);
+    page.#series = series.series;
+    page.#alerts = alerts.alerts;
+    page.#seriesAt = Date.now();
+    page.head.show(run, commands.commands);
+    page.samples.show(images.images, page.#onset);
+    page.#show();
+    return page;
+  }
+
+  /** @param {Run} run @param {import("../types.js").Marks} marks @param {AbortSignal} signal */
+  constructor(run, marks, signal) {
+    this.#run = run;
+    this.#marks = marks;
+    this.signal = signal;
+    /** @type {AxisKind} */ this.wanted = /** @type {AxisKind} */ (url.read("axis") ?? "epoch");
+    this.axis = new Axis(this.wanted, marks, run.created);
+    this.zoomed = url.parseRange(url.read("range"));
+    this.cursor = new Cursor();
+    this.feed = new Feed(run.id, this.axis.query(this.zoomed), signal, (error) => this.#failed(error));
+    this.source = { feed: this.feed, axis: this.axis };
+    const stage = this.#stage();
+    const step = Number(url.read("sample") ?? "");
+    this.samples = new Samples(run.id, { chosen: (at) => url.write({ sample: at === null ? null : String(at) }), place: (at) => this.#place(at) }, step > 0 ? step : null);
+    this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, element: this.samples.element });
+    this.rest = new RestOfCharts(stage);
+    this.verdict = new Verdict({ acknowledge: (alert, button) => this.#acknowledge(alert, button), showStep: (at) => this.#showSample(at), zoomTo: (at) => this.#zoomTo(at) });
+    this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
+    this.details = new Details();
+    this.head = new RunHead(() => this.refresh("all"));
+    this.element = el("article", { class: "run" }, this.head.element, this.verdict.element, this.toolbar.element, this.board.element, this.rest.element, this.details.element);
+  }
+
+  get runs() {
+    return [this.#run.id];
+  }
+
+  get title() {
+    const { alerts, name } = this.#run;
+    return `${alerts.firing ? "⚠ " : ""}${name}`;
+  }
+
+  /** @returns {import("../panels/chart.js").Stage} */
+  #stage() {
+    return {
+      sources: [this.source],
+      cursor: this.cursor,
+      range: () => this.zoomed ?? this.#whole,
+      turns: () => this.#turns(),
+      zoom: (range) => this.#zoom(range),
+      pick: (x) => this.samples.showStep(this.axis.stepAt(x)),
+      scaleOf: scales.of,
+      setScale: scales.set,
+    };
+  }
+
+  /** @returns {[number, number]} */
+  get #whole() {
+    const end = this.axis.kind === "time" ? this.#run.last_seen - this.#run.created : this.axis.atStep(this.#run.steps ?? 1);
+    return [0, Math.max(end, 1e-9) * 1.01];
+  }
+
+  get #onset() {
+    return this.#alerts.find((alert) => alert.onset_step !== null)?.onset_step ?? null;
+  }
+
+  #turns() {
+    const [low, high] = this.zoomed ?? this.#whole;
+    return this.#alerts.flatMap((alert) => {
+      if (alert.onset_step === null) return [];
+      const onset = this.axis.atStep(alert.onset_step);
+      /** @type {import("../charts/figure.js").Turn[]} */
+      const turns = [{ x: onset, kind: "onset", label: alert.state === "pending" ? "suspected" : "turned" }];
+      if (alert.detected_step !== null && alert.detected_step !== alert.onset_step) {
+        const detected = this.axis.atStep(alert.detected_step);
+        turns.push({ x: detected, kind: "detected", label: (detected - onset) / (high - low) > 0.14 ? "detected" : "" });
+      }
+      return turns;
+    });
+  }
+
+  /** @param {number} step */
+  #place(step) {
+    return this.axis.format(this.axis.atStep(step));
+  }
+
+  #show() {
+    this.axis = new Axis(this.wanted, this.#marks, this.#run.created);
+    this.source.axis = this.axis;
+    const judged = this.#series.some((series) => ["Q", "D", "S_G", "S_D", "S_G_ep", "S_D_ep"].includes(series.role ?? ""));
+    const { core, rest } = chartsOf(this.#series);
+    this.verdict.show(this.#run, this.#alerts, this.#marks.index.length, judged);
+    this.toolbar.show(this.axis, this.zoomed);
+    this.board.show(core);
+    this.rest.show(rest);
+    this.details.show(this.#run);
+  }
+
+  #draw() {
+    this.toolbar.show(this.axis, this.zoomed);
+    this.board.draw();
+    this.rest.draw();
+  }
+
+  /** @param {Changes} changes */
+  async refresh(changes) {
+    const changed = changes === "all" ? "all" : (changes.get(this.#run.id) ?? new Set());
+    const has = (/** @type {import("../live.js").Change} */ what) => changed === "all" || changed.has(what);
+    try {
+      const { id } = this.#run;
+      const seriesDue = changed === "all" || !this.#series.length || Date.now() - this.#seriesAt > SERIES_EVERY_MS;
+      const [run, series, marks, alerts, images, commands] = await Promise.all([
+        api.getRun(id, this.signal),
+        seriesDue ? api.getSeries(id, this.signal) : null,
+        has("points") || has("marks") ? api.getMarks(id, this.signal) : null,
+        has("alerts") ? api.getAlerts(id, this.signal) : null,
+        has("images") ? api.getImages(id, this.signal) : null,
+        has("state") ? api.getCommands(id, this.signal) : null,
+      ]);
+      this.#run = run;
+      if (series) this.#seriesAt = Date.now();
+      this.#series = series?.series ?? this.#series;
+      this.#marks = marks ?? this.#marks;
+      this.#alerts = alerts?.alerts ?? this.#alerts;
+      this.head.show(run, commands?.commands ?? null);
+      this.#show();
+      if (images || alerts) this.samples.show(images?.images ?? this.samples.images, this.#onset);
+      if (has("points")) await this.feed.refresh();
+      this.#draw();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** What the server did not answer is said by the banner and tried again. @param {unknown} error */
+  #failed(error) {
+    if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
+  }
+
+  /** @param {[number, number] | null} range */
+  #zoom(range) {
+    this.zoomed = range;
+    url.write({ range: url.printRange(range) });
+    this.#draw();
+    this.feed.setView(this.axis.query(range)).catch((error) => this.#failed(error));
+  }
+
+  /** The same part of the run on another axis. @param {AxisKind} kind */
+  #chooseAxis(kind) {
+    const old = this.axis;
+    this.wanted = kind;
+    this.axis = new Axis(kind, this.#marks, this.#run.created);
+    this.source.axis = this.axis;
+    url.write({ axis: kind === "epoch" ? null : kind });
+    this.cursor.move(null);
+    this.#zoom(this.zoomed && /** @type {[number, number]} */ (this.zoomed.map((x) => this.axis.atStep(old.stepAt(x)))));
+  }
+
+  /** @param {number} step */
+  #zoomTo(step) {
+    const { step: steps } = this.#marks;
+    const span = ZOOM_MARKS * (steps.length > 1 ? (steps[steps.length - 1] - steps[0]) / (steps.length - 1) : 100);
+    this.#zoom([this.axis.atStep(Math.max(0, step - span)), this.axis.atStep(step + span)]);
+    this.#showSample(step);
+  }
+
+  /** @param {number} step */
+  #showSample(step) {
+    this.samples.showStep(step);
+    this.samples.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+
+  /** @param {Alert} alert @param {HTMLButtonElement} button */
+  async #acknowledge(alert, button) {
+    button.disabled = true;
+    try {
+      await api.acknowledge(alert.run, alert.id);
+      await this.refresh(new Map([[this.#run.id, new Set(["alerts"])]]));
+      this.verdict.element.querySelector("button")?.focus();
+    } catch (error) {
+      button.disabled = false;
+      button.after(el("span", { role: "alert" }, /** @type {Error} */ (error).message));
+    }
+  }
+
+  redraw() {
+    this.#draw();
+  }
+
+  dispose() {
+    this.board.dispose();
+    this.rest.dispose();
+    replace(this.element);
+  }
+}

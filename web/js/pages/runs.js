@@ -1,0 +1,199 @@
+/** Every run, newest first: found, glanced at, opened, or picked for comparing. */
+import * as api from "../api.js";
+import { el, replace, setText } from "../dom.js";
+import { plural } from "../format.js";
+import { RunRow } from "../panels/run_row.js";
+import { PART } from "../selectors.js";
+import * as url from "../state/url.js";
+import { notice } from "./notice.js";
+
+/** @typedef {import("../types.js").RunSummary} RunSummary */
+
+const STATES = ["running", "finished", "failed", "lost"];
+const PAGE = 50;
+const MOST_PAGES = 20;
+const TYPING_MS = 180;
+
+const EXAMPLE = `import monitor
+
+with monitor.init(project="my-gan", config={"lr": 2e-4}) as run:
+    run.declare("loss/g", role="loss_G")
+    run.declare("loss/d", role="loss_D")
+    for step, (loss_g, loss_d, samples) in enumerate(train(), 1):
+        run.log({"loss/g": loss_g, "loss/d": loss_d}, step=step)
+        if step % 500 == 0:
+            run.mark(step=step)
+            run.log_images("samples", samples, step=step)`;
+
+/** @returns {HTMLElement} */
+function emptyState() {
+  return notice(
+    "Nothing has been trained yet",
+    el("p", {}, "Start the demonstration: it trains two small GANs on handwritten digits, one of which collapses while you watch. This page fills by itself."),
+    el("pre", {}, "make demo"),
+    el("h2", {}, "Or watch your own training loop"),
+    el("pre", {}, EXAMPLE),
+  );
+}
+
+export class RunsPage {
+  /** @type {Map<string, RunRow>} */ #rows = new Map();
+  /** @type {Set<string>} */ #chosen = new Set();
+  #pages = 1;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #typing = undefined;
+  /** @type {string[]} */ #projects = [];
+
+  /** @param {AbortSignal} signal */
+  static async open(signal) {
+    const page = new RunsPage(signal);
+    await page.#load();
+    return page;
+  }
+
+  /** @param {AbortSignal} signal */
+  constructor(signal) {
+    this.signal = signal;
+    this.search = el("input", { type: "search", placeholder: "Search by name", "aria-label": "Search runs", value: url.read("q") ?? "", on: { input: () => this.#typed() } });
+    this.project = el("select", { "aria-label": "Project", on: { change: () => this.#filter({ project: this.project.value }) } });
+    this.states = ["", ...STATES].map((state) => el("button", { type: "button", "data-value": state, on: { click: () => this.#filter({ state }) } }, state || "all"));
+    const filters = el("div", { class: "filters", part: PART.filters, role: "search" }, this.search, this.project, el("div", { class: "segments", role: "group", "aria-label": "State" }, ...this.states));
+    this.body = el("tbody", { role: "rowgroup" });
+    const heads = [["", "choose"], ["State", "state"], ["Run", "run"], ["Progress", "progress"], ["Quality Q", "q"], ["Diversity D", "d"], ["Stability S", "s"], ["Last word", "seen"]];
+    const head = el("tr", { role: "row" }, ...heads.map(([label, name]) => el("th", { role: "columnheader", scope: "col", class: name }, label || el("span", { class: "hidden-text" }, "Compare"))));
+    this.table = el("table", { class: "runs panel", role: "table", "aria-label": "Runs", part: PART.runsTable }, el("thead", { role: "rowgroup" }, head), this.body);
+    this.none = el("p", { class: "none", hidden: true }, "No run matches. ", el("button", { type: "button", class: "quiet", on: { click: () => this.#clear() } }, "Show all"));
+    this.more = el("button", { type: "button", part: PART.more, hidden: true, on: { click: () => this.#showMore() } }, "Show older runs");
+    this.count = el("span", { class: "muted number", role: "status" });
+    this.chosenText = el("span", { class: "number" });
+    this.compareLink = el("a", { class: "button primary" }, "Compare");
+    this.bar = el("div", { class: "compare-bar", part: PART.compareBar, hidden: true }, this.chosenText, el("button", { type: "button", class: "quiet", on: { click: () => this.#unchoose() } }, "Clear"), this.compareLink);
+    this.list = el("div", {}, el("div", { class: "page-head" }, el("div", {}, el("h1", { tabindex: "-1" }, "Runs"), this.count), filters), this.table, this.none, el("div", { class: "below" }, this.more), this.bar);
+    this.element = el("div", { class: "runs-page" });
+  }
+
+  title = "Runs";
+
+  /** @returns {string[]} */
+  get runs() {
+    return [];
+  }
+
+  get #query() {
+    return { q: url.read("q") ?? "", project: url.read("project") ?? "", state: url.read("state") ?? "" };
+  }
+
+  async #load() {
+    const query = this.#query;
+    /** @type {RunSummary[]} */
+    const runs = [];
+    /** @type {string | null} */
+    let cursor = null;
+    for (let page = 0; page < this.#pages; page += 1) {
+      /** @type {{runs: RunSummary[], next: string | null}} */
+      const answer = await api.listRuns({ ...query, cursor, limit: PAGE }, this.signal);
+      runs.push(...answer.runs);
+      cursor = answer.next;
+      if (cursor === null) break;
+    }
+    if (JSON.stringify(query) !== JSON.stringify(this.#query)) return;
+    this.#show(runs, cursor !== null, Object.values(query).some(Boolean));
+  }
+
+  /** @param {RunSummary[]} runs @param {boolean} more @param {boolean} filtered */
+  #show(runs, more, filtered) {
+    if (!runs.length && !filtered) {
+      if (!this.element.querySelector(".notice")) replace(this.element, emptyState());
+      return;
+    }
+    if (this.list.parentElement !== this.element) replace(this.element, this.list);
+    this.#showFilters(runs);
+    const ids = new Set(runs.map((run) => run.id));
+    for (const [id, row] of this.#rows) {
+      if (ids.has(id)) continue;
+      row.dispose();
+      this.#rows.delete(id);
+    }
+    runs.forEach((run, i) => {
+      const row = this.#rows.get(run.id) ?? this.#newRow(run.id);
+      row.show(run);
+      if (this.body.children[i] !== row.element) this.body.insertBefore(row.element, this.body.children[i] ?? null);
+    });
+    this.more.hidden = !more || this.#pages >= MOST_PAGES;
+    this.none.hidden = runs.length > 0;
+    this.table.hidden = runs.length === 0;
+    const firing = runs.filter((run) => run.alerts.firing).length;
+    const running = runs.filter((run) => run.state === "running").length;
+    setText(this.count, [`${plural(runs.length, "run")}${more ? " of more" : ""}`, running && `${running} running`, firing && `${firing} turned`].filter(Boolean).join(", "));
+  }
+
+  /** @param {string} id */
+  #newRow(id) {
+    const row = new RunRow(id, this.signal, (chosen) => this.#choose(id, chosen));
+    this.#rows.set(id, row);
+    return row;
+  }
+
+  /** @param {RunSummary[]} runs */
+  #showFilters(runs) {
+    const query = this.#query;
+    for (const button of this.states) button.setAttribute("aria-pressed", String(button.dataset.value === query.state));
+    const projects = [...new Set([...this.#projects, ...runs.map((run) => run.project), ...(query.project ? [query.project] : [])])].sort();
+    if (projects.length !== this.#projects.length) {
+      this.#projects = projects;
+      replace(this.project, el("option", { value: "" }, "All projects"), ...projects.map((project) => el("option", { value: project }, project)));
+    }
+    this.project.value = query.project;
+    if (document.activeElement !== this.search) this.search.value = query.q;
+  }
+
+  #typed() {
+    clearTimeout(this.#typing);
+    this.#typing = setTimeout(() => this.#filter({ q: this.search.value.trim() }), TYPING_MS);
+  }
+
+  /** @param {Record<string, string>} values */
+  #filter(values) {
+    url.write(values);
+    this.#pages = 1;
+    return this.refresh();
+  }
+
+  #clear() {
+    this.search.value = "";
+    return this.#filter({ q: "", project: "", state: "" });
+  }
+
+  #showMore() {
+    this.#pages += 1;
+    return this.refresh();
+  }
+
+  /** @param {string} id @param {boolean} chosen */
+  #choose(id, chosen) {
+    if (chosen) this.#chosen.add(id);
+    else this.#chosen.delete(id);
+    this.bar.hidden = this.#chosen.size === 0;
+    setText(this.chosenText, `${plural(this.#chosen.size, "run")} chosen`);
+    this.compareLink.href = `/compare${api.query({ run: [...this.#chosen] })}`;
+  }
+
+  #unchoose() {
+    for (const row of this.#rows.values()) row.setChosen(false);
+    for (const id of [...this.#chosen]) this.#choose(id, false);
+  }
+
+  async refresh() {
+    try {
+      await this.#load();
+    } catch (error) {
+      if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
+    }
+  }
+
+  redraw() {}
+
+  dispose() {
+    clearTimeout(this.#typing);
+    for (const row of this.#rows.values()) row.dispose();
+  }
+}

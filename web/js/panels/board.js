@@ -1,0 +1,56 @@
+/** A grid of charts that follows a list of specifications: what is already shown stays, what is new is added. */
+import { el } from "../dom.js";
+import { PART } from "../selectors.js";
+import { ChartCard } from "./chart.js";
+
+/** @typedef {import("../charts/spec.js").ChartSpec} ChartSpec */
+
+export class Board {
+  /** @type {Map<string, {card: ChartCard, key: string}>} */ #cards = new Map();
+
+  /** @param {import("./chart.js").Stage} stage @param {string} label @param {{after: number, element: HTMLElement} | null} [guest] Another panel, placed after the first charts. */
+  constructor(stage, label, guest = null) {
+    this.stage = stage;
+    this.guest = guest;
+    this.element = el("div", { class: "board", part: PART.charts, role: "group", "aria-label": label });
+  }
+
+  /** @param {ChartSpec[]} charts */
+  show(charts) {
+    const wanted = new Map(charts.map((chart) => [chart.id, chart]));
+    for (const [id, { card }] of this.#cards) {
+      if (wanted.has(id)) continue;
+      card.dispose();
+      this.#cards.delete(id);
+    }
+    const order = charts.map((chart) => this.#card(chart).element);
+    if (this.guest) order.splice(Math.min(this.guest.after, order.length), 0, this.guest.element);
+    order.forEach((element, i) => {
+      if (this.element.children[i] !== element) this.element.insertBefore(element, this.element.children[i] ?? null);
+    });
+    while (this.element.children.length > order.length) this.element.lastElementChild?.remove();
+  }
+
+  /** @param {ChartSpec} chart */
+  #card(chart) {
+    const key = JSON.stringify(chart);
+    const before = this.#cards.get(chart.id);
+    if (before?.key === key) return before.card;
+    const card = new ChartCard(chart, this.stage);
+    if (before) {
+      before.card.element.replaceWith(card.element);
+      before.card.dispose();
+    }
+    this.#cards.set(chart.id, { card, key });
+    return card;
+  }
+
+  draw() {
+    for (const { card } of this.#cards.values()) card.draw();
+  }
+
+  dispose() {
+    for (const { card } of this.#cards.values()) card.dispose();
+    this.#cards.clear();
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * One chart with its title, what it says under the pointer, and what it means.
+ *
+ * @typedef {import("../charts/spec.js").ChartSpec} ChartSpec
+ * @typedef {import("../charts/figure.js").Turn} Turn
+ * @typedef {import("../state/feed.js").Feed} Feed
+ * @typedef {import("../state/axis.js").Axis} Axis
+ *
+ * @typedef {object} Stage What the charts of a page share.
+ * @property {{feed: Feed, axis: Axis}[]} sources
+ * @property {import("../state/cursor.js").Cursor} cursor
+ * @property {() => [number, number]} range
+ * @property {() => Turn[]} turns
+ * @property {(range: [number, number] | null) => void} zoom
+ * @property {(x: number) => void} pick
+ * @property {(chart: string) => "linear" | "log" | null} scaleOf What the user chose, if anything.
+ * @property {(chart: string, scale: "linear" | "log") => void} setScale
+ */
+import { figureOf, nearest } from "../charts/figure.js";
+import { goodIs } from "../charts/spec.js";
+import { el, foreign, picture, printable, setText } from "../dom.js";
+import { plural } from "../format.js";
+import { Plot } from "../plot.js";
+import { PART } from "../selectors.js";
+import { whenVisible } from "../visibility.js";
+
+const GROW = "M9.500 2.500h4v4M13.500 2.500l-4.500 4.500M6.500 13.500h-4v-4M2.500 13.500l4.500-4.500";
+
+/** @param {ChartSpec} chart */
+function titleOf(chart) {
+  const unit = chart.unit && el("span", { class: "unit" }, chart.unit === "°" ? "degrees" : printable(chart.unit));
+  return el("h3", {}, foreign(chart.title), chart.note && el("span", { class: "note" }, foreign(chart.note)), unit);
+}
+
+export class ChartCard {
+  /** @type {import("../charts/figure.js").Figure | null} */ #figure = null;
+  #shown = false;
+  /** @type {HTMLElement[]} */ #values = [];
+
+  /** @param {ChartSpec} chart @param {Stage} stage */
+  constructor(chart, stage) {
+    this.chart = chart;
+    this.stage = stage;
+    this.plotHost = el("div", { class: "plot", part: PART.plot, tabindex: "0", role: "group", "aria-roledescription": "chart", "aria-label": `${printable(chart.title)}. Arrow keys move along the line, Escape leaves it.`, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) } });
+    this.spoken = el("span", { class: "hidden-text", "aria-live": "polite" });
+    this.scale = el("button", { type: "button", class: "quiet scale", "aria-label": "Logarithmic axis", title: "Logarithmic axis", on: { click: () => this.#toggleScale() } }, "log");
+    this.grow = el("button", { type: "button", class: "quiet icon", "aria-pressed": "false", "aria-label": "Wide chart", title: "Wide chart", on: { click: () => this.#toggleWidth() } }, picture(GROW));
+    this.flagged = el("p", { class: "flagged" });
+    const words = [printable(chart.help), goodIs(chart)].filter(Boolean).join(" ");
+    this.element = el(
+      "figure",
+      { class: "panel chart", part: PART.chart, "data-chart": chart.id },
+      el("div", { class: "chart-head" }, titleOf(chart), el("div", { class: "tools" }, this.scale, this.grow)),
+      this.#readout(),
+      this.plotHost,
+      el("figcaption", { title: words, dir: "auto" }, words),
+      this.flagged,
+      this.spoken,
+    );
+    this.plot = new Plot(this.plotHost, { onZoom: stage.zoom, onPoint: (x) => stage.cursor.move(x), onPick: stage.pick });
+    this.subscriptions = stage.sources.map(({ feed }, source) => {
+      const names = chart.lines.filter((line) => line.source === source).flatMap((line) => [line.series, ...(line.error ? [line.error] : [])]);
+      return { feed, subscription: feed.subscribe(names, () => this.draw()) };
+    });
+    this.unwatch = whenVisible(this.element, (visible) => this.#setVisible(visible));
+    this.uncursor = stage.cursor.subscribe((x, spoken) => this.#point(x, spoken));
+  }
+
+  #readout() {
+    const items = this.chart.lines.map((line) => {
+      const value = el("span", { class: "value number" });
+      this.#values.push(value);
+      const swatch = el("i", { class: line.dash ? "swatch dashed" : "swatch", style: `--swatch: var(--${line.colour.startsWith("run-") ? line.colour : `chart-${line.colour}`})`, "aria-hidden": "true" });
+      return el("li", {}, swatch, line.label && foreign(line.label, { class: "label" }), value);
+    });
+    return el("ul", { class: "readout", part: PART.readout }, ...items);
+  }
+
+  /** @param {boolean} visible */
+  #setVisible(visible) {
+    this.#shown = visible;
+    for (const { feed, subscription } of this.subscriptions) feed.setVisible(subscription, visible);
+    if (visible) this.draw();
+  }
+
+  get log() {
+    return (this.stage.scaleOf(this.chart.id) ?? this.chart.scale) === "log";
+  }
+
+  draw() {
+    if (!this.#shown) return;
+    const { sources } = this.stage;
+    const view = { log: this.log, range: this.stage.range(), title: sources[0].axis.title, turns: this.stage.turns() };
+    const figure = figureOf(this.chart, (line, name) => sources[line.source].feed.columns(name), (line, step, time) => sources[line.source].axis.x(step, time), view);
+    this.#figure = figure;
+    this.scale.setAttribute("aria-pressed", String(view.log));
+    setText(this.flagged, this.#flags(figure));
+    this.#point(this.stage.cursor.x, false);
+    void this.plot.draw(figure).then(() => this.plot.setCursor(this.stage.cursor.x));
+  }
+
+  /** @param {import("../charts/figure.js").Figure} figure */
+  #flags(figure) {
+    const parts = [];
+    if (figure.flags.length) {
+      const kinds = [...new Set(figure.flags.map((flag) => flag.text))].join(", ");
+      parts.push(`${plural(figure.flags.length, "place")} with a value that is not finite (${kinds}), first at ${this.stage.sources[0].axis.format(figure.flags[0].x)}.`);
+    }
+    if (figure.hidden) parts.push(`${plural(figure.hidden, "place")} at or below zero, which a logarithmic axis cannot show.`);
+    return parts.join(" ");
+  }
+
+  /** @param {number | null} x @param {boolean} spoken */
+  #point(x, spoken) {
+    const figure = this.#figure;
+    if (!figure || !this.#shown) return;
+    const texts = figure.readables.map((readable, i) => {
+      const at = x === null ? readable.x.length - 1 : nearest(readable.x, x);
+      const text = at < 0 ? "" : readable.text(at);
+      setText(this.#values[i], text);
+      return `${readable.label} ${text}`;
+    });
+    this.plot.setCursor(x);
+    if (spoken && x !== null && document.activeElement === this.plotHost) setText(this.spoken, `${this.stage.sources[0].axis.format(x)}: ${printable(texts.join(", "))}`);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const xs = this.#figure?.readables[0]?.x ?? [];
+    const { cursor } = this.stage;
+    const at = cursor.x === null ? xs.length : nearest(xs, cursor.x);
+    const stride = event.shiftKey ? 10 : 1;
+    const to = { ArrowLeft: at - stride, ArrowRight: at + stride, Home: 0, End: xs.length - 1 }[event.key];
+    if (event.key === "Escape") cursor.move(null);
+    else if (event.key === "Enter" && cursor.x !== null) this.stage.pick(cursor.x);
+    else if (to === undefined || !xs.length) return;
+    else cursor.move(xs[Math.min(xs.length - 1, Math.max(0, to))], true);
+    event.preventDefault();
+  }
+
+  #toggleScale() {
+    this.stage.setScale(this.chart.id, this.log ? "linear" : "log");
+    this.draw();
+  }
+
+  #toggleWidth() {
+    const wide = this.element.classList.toggle("wide");
+    this.grow.setAttribute("aria-pressed", String(wide));
+  }
+
+  dispose() {
+    this.unwatch();
+    this.uncursor();
+    for (const { feed, subscription } of this.subscriptions) feed.unsubscribe(subscription);
+    this.plot.dispose();
+  }
+}

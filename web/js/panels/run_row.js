@@ -1,0 +1,105 @@
+/** One line of the runs list. Its sparklines are asked for when it comes into view, and not more often than every few seconds. */
+import * as api from "../api.js";
+import { el, foreign, printable, replace, setText } from "../dom.js";
+import { count, decode, epoch, quantity } from "../format.js";
+import { PART } from "../selectors.js";
+import { whenVisible } from "../visibility.js";
+import { sparkline } from "./sparkline.js";
+import { ageOf, alertBadge, stateBadge } from "./state.js";
+
+/** @typedef {import("../types.js").RunSummary} RunSummary */
+/** @typedef {import("../types.js").Series} Series */
+
+const BUCKETS = 40;
+const EVERY_MS = 5000;
+
+/** @type {{cell: "q" | "d" | "s", roles: string[], colour: string, log?: boolean}[]} */
+const CELLS = [
+  { cell: "q", roles: ["Q"], colour: "metric" },
+  { cell: "d", roles: ["D"], colour: "metric" },
+  { cell: "s", roles: ["S_G_ep", "S_G"], colour: "g", log: true },
+];
+
+export class RunRow {
+  #key = "";
+  #visible = false;
+  #drawnAt = 0;
+  #drawnVersion = "";
+  #busy = false;
+  /** @type {Map<string, Series>} */ #series = new Map();
+  /** @type {RunSummary | null} */ #run = null;
+
+  /** @param {string} id @param {AbortSignal} signal @param {(chosen: boolean) => void} choose */
+  constructor(id, signal, choose) {
+    this.id = id;
+    this.signal = signal;
+    const cell = (/** @type {string} */ name, /** @type {any[]} */ ...children) => el("td", { role: "cell", class: name }, ...children);
+    this.box = el("input", { type: "checkbox", on: { change: () => choose(this.box.checked) } });
+    this.state = cell("state");
+    this.link = el("a", { href: `/runs/${encodeURIComponent(id)}`, class: "run-name" });
+    this.under = el("div", { class: "under" });
+    this.progress = cell("progress number");
+    this.seen = cell("seen number");
+    this.figures = Object.fromEntries(CELLS.map(({ cell: name }) => [name, { value: el("span", { class: "value number" }), line: el("span", { class: "spark" }) }]));
+    const label = el("label", { class: "choose-label" }, this.box);
+    const figures = CELLS.map(({ cell: name }) => cell(name, el("span", { class: "cell-name", "aria-hidden": "true" }, name.toUpperCase()), this.figures[name].line, this.figures[name].value));
+    this.element = el("tr", { role: "row", part: PART.runRow, "data-run": id }, cell("choose", label), this.state, cell("run", this.link, this.under), this.progress, ...figures, this.seen);
+    this.unwatch = whenVisible(this.element, (visible) => {
+      this.#visible = visible;
+      void this.#drawLines();
+    });
+  }
+
+  /** @param {boolean} chosen */
+  setChosen(chosen) {
+    this.box.checked = chosen;
+  }
+
+  /** @param {RunSummary} run */
+  show(run) {
+    this.#run = run;
+    void this.#drawLines();
+    const key = JSON.stringify(run);
+    if (key === this.#key) return;
+    this.#key = key;
+    replace(this.state, stateBadge(run.state), alertBadge(run.alerts));
+    replace(this.link, foreign(run.name || run.id));
+    this.box.setAttribute("aria-label", `Choose ${printable(run.name)} for comparing`);
+    replace(this.under, foreign(run.project, { class: "project" }), ...run.tags.slice(0, 3).map((tag) => el("span", { class: "tag" }, foreign(tag))), run.dropped > 0 && el("span", { class: "tag warn" }, `${count(run.dropped)} dropped`));
+    const progress = run.epoch === null ? [] : [el("span", {}, `epoch ${epoch(run.epoch)}`)];
+    replace(this.progress, ...progress, run.steps === null ? el("span", { class: "muted" }, "not begun") : el("span", { class: "muted" }, `step ${count(run.steps)}`));
+    setText(this.figures.q.value, quantity(decode(run.last.Q), ""));
+    setText(this.figures.d.value, quantity(decode(run.last.D), ""));
+    setText(this.figures.s.value, quantity(decode(run.last.S_G), "°"));
+    replace(this.seen, ageOf(run.last_seen));
+  }
+
+  async #drawLines() {
+    const run = this.#run;
+    const version = `${run?.steps}/${run?.alerts.firing}`;
+    if (!run || !this.#visible || this.#busy || version === this.#drawnVersion || Date.now() - this.#drawnAt < EVERY_MS) return;
+    this.#busy = true;
+    try {
+      if (!this.#series.size) for (const series of (await api.getSeries(this.id, this.signal)).series) if (series.role && !this.#series.has(series.role)) this.#series.set(series.role, series);
+      const chosen = CELLS.map((cell) => ({ ...cell, series: cell.roles.map((role) => this.#series.get(role)).find(Boolean) }));
+      const names = chosen.flatMap(({ series }) => (series ? [series.name] : []));
+      const [points, alerts] = await Promise.all([names.length ? api.getPoints(this.id, names, { buckets: BUCKETS }, this.signal) : null, run.alerts.firing ? api.getAlerts(this.id, this.signal) : null]);
+      const onset = alerts?.alerts.find((alert) => alert.state === "firing")?.onset_step ?? null;
+      for (const { cell, series, colour, log } of chosen) {
+        const columns = series && points?.series[series.name];
+        if (columns?.kind === "scalar" && columns.step.length > 1) replace(this.figures[cell].line, sparkline(columns, { colour, log, top: series?.upper ?? null, onset }));
+      }
+      this.#drawnVersion = version;
+    } catch (error) {
+      if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
+    } finally {
+      this.#drawnAt = Date.now();
+      this.#busy = false;
+    }
+  }
+
+  dispose() {
+    this.unwatch();
+    this.element.remove();
+  }
+}

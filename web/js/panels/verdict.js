@@ -1,0 +1,94 @@
+/**
+ * The answer to why one opened the page, as a sentence: is it still getting better, when did it turn, what moved.
+ *
+ * @typedef {import("../types.js").Run} Run
+ * @typedef {import("../types.js").Alert} Alert
+ */
+import { imageUrl } from "../api.js";
+import { el, foreign, printable, replace } from "../dom.js";
+import { clock, count, decode, plural, quantity } from "../format.js";
+import { PART } from "../selectors.js";
+
+const NAMES = { S_G: "Angle of G", S_D: "Angle of D", S_G_ep: "Epoch angle of G", S_D_ep: "Epoch angle of D", Q: "Quality Q", D: "Diversity D" };
+const ORDER = { firing: 0, pending: 1, resolved: 2 };
+const STATES = { firing: "Turning point", pending: "Suspected", resolved: "Resolved" };
+
+/** @param {Alert} alert */
+function signals(alert) {
+  const items = alert.signals.map((signal) => {
+    const name = NAMES[/** @type {keyof typeof NAMES} */ (signal.role ?? signal.signal)] ?? signal.series;
+    const change = `${quantity(decode(signal.before), signal.unit)} → ${quantity(decode(signal.after), signal.unit)}`;
+    return el("li", {}, el("span", { class: "label" }, foreign(name)), el("span", { class: "number" }, printable(change)), el("span", { class: "way", role: "img", "aria-label": signal.direction === "up" ? "rose" : "fell" }, signal.direction === "up" ? "↑" : "↓"));
+  });
+  return items.length ? el("ul", { class: "signals", "aria-label": "What moved, first to last" }, ...items) : null;
+}
+
+/** @param {Alert} alert @param {(step: number) => void} showStep */
+function pictures(alert, showStep) {
+  if (!alert.images.length) return null;
+  const items = alert.images.map((image) => {
+    const when = alert.onset_step === null ? "" : image.step < alert.onset_step ? "before" : image.step === alert.onset_step ? "at the turn" : "after";
+    const picture = el("img", { src: imageUrl(alert.run, image.digest), alt: `Samples ${when}, step ${image.step}`, width: "76", height: "76", loading: "lazy" });
+    return el("li", {}, el("button", { type: "button", class: "thumb", on: { click: () => showStep(image.step) } }, picture, el("span", {}, when || `step ${count(image.step)}`)));
+  });
+  return el("ul", { class: "pictures", "aria-label": "Samples around the turn" }, ...items);
+}
+
+/** @param {Alert} alert */
+function history(alert) {
+  if (!alert.transitions.length) return null;
+  const rows = alert.transitions.map((transition) => el("li", {}, el("time", { class: "number" }, clock(transition.time)), el("b", {}, transition.state), transition.reason && foreign(transition.reason)));
+  return el("details", { class: "history" }, el("summary", {}, `History (${plural(alert.transitions.length, "change")})`), el("ol", {}, ...rows));
+}
+
+/** @param {Alert} alert @param {Actions} actions */
+function alertPanel(alert, actions) {
+  const { onset_step: onset } = alert;
+  const acknowledged = alert.acknowledged !== null
+    ? el("span", { class: "done" }, `Acknowledged ${clock(alert.acknowledged)}`, alert.acknowledged_by && el("span", {}, " from ", foreign(alert.acknowledged_by)))
+    : el("button", { type: "button", class: "primary", part: PART.acknowledge, on: { click: (/** @type {MouseEvent} */ event) => actions.acknowledge(alert, /** @type {HTMLButtonElement} */ (event.currentTarget)) } }, "Acknowledge");
+  return el(
+    "section",
+    { class: "verdict", "data-state": alert.state, "data-alert": alert.id, "aria-label": "Alert" },
+    el("div", { class: "verdict-text" }, el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.updated)}`), el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)), signals(alert), history(alert)),
+    pictures(alert, actions.showStep),
+    el("div", { class: "actions" }, acknowledged, onset !== null && el("button", { type: "button", on: { click: () => actions.zoomTo(onset) } }, "Zoom to the turn")),
+  );
+}
+
+/** @param {string} state @param {...(Node | string)} text */
+const plain = (state, ...text) => el("section", { class: "verdict plain", "data-state": state, "aria-label": "State of the run" }, el("p", {}, ...text));
+
+/** @param {Run} run @param {number} marks @param {boolean} judged */
+function withoutAlert(run, marks, judged) {
+  if (!judged) return plain("quiet", "This run declares no S, Q or D, so there is no turning point to look for. Its series are below.");
+  if (!marks) return plain("quiet", "Waiting for the first evaluation mark: the detector reads one record of S, Q and D at each.");
+  return plain("good", el("b", {}, "No turning point."), ` ${plural(marks, "evaluation")} of S, Q and D read${run.state === "running" ? " so far" : ""}.`);
+}
+
+/** @typedef {{acknowledge: (alert: Alert, button: HTMLButtonElement) => void, showStep: (step: number) => void, zoomTo: (step: number) => void}} Actions */
+
+export class Verdict {
+  #key = "";
+
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.actions = actions;
+    this.element = el("div", { class: "verdicts", part: PART.verdict, "aria-live": "polite" });
+  }
+
+  /** @param {Run} run @param {Alert[]} alerts @param {number} marks @param {boolean} judged Whether S, Q or D are declared. */
+  show(run, alerts, marks, judged) {
+    const key = JSON.stringify([run.state, run.message, alerts, alerts.length ? 0 : marks, judged]);
+    if (key === this.#key) return;
+    this.#key = key;
+    const open = this.element.querySelector("details")?.open ?? false;
+    const sorted = [...alerts].sort((a, b) => ORDER[a.state] - ORDER[b.state] || b.updated - a.updated);
+    const about = [];
+    if (run.state === "failed") about.push(plain("failed", el("b", {}, "The run failed"), run.message ? ": " : ".", run.message ? foreign(run.message) : ""));
+    if (run.state === "lost") about.push(plain("lost", el("b", {}, "No word from this run"), ` since ${clock(run.last_seen)}. Its process may have died, or cannot reach the service; the next word brings it back."));
+    replace(this.element, ...about, ...(sorted.length ? sorted.map((alert) => alertPanel(alert, this.actions)) : [withoutAlert(run, marks, judged)]));
+    const details = this.element.querySelector("details");
+    if (details) details.open = open;
+  }
+}

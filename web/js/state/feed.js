@@ -1,0 +1,91 @@
+/**
+ * The points of one run for all charts of a page. Charts say which series they show while they are on the screen; one
+ * request asks for all of them. What is off the screen is marked stale and asked for when it comes back.
+ *
+ * @typedef {import("../types.js").Columns} Columns
+ * @typedef {{axis?: string, from?: number | null, to?: number | null}} View
+ * @typedef {{names: string[], changed: () => void, visible: boolean, stale: boolean}} Subscription
+ */
+import { getPoints } from "../api.js";
+
+const NAMES_A_REQUEST = 24;
+const BUCKETS = 800;
+
+export class Feed {
+  /** @type {Set<Subscription>} */ #subscriptions = new Set();
+  /** @type {Map<string, Columns>} */ #columns = new Map();
+  #generation = 0;
+  #queued = false;
+
+  /** @param {string} run @param {View} view @param {AbortSignal} signal @param {(error: unknown) => void} failed */
+  constructor(run, view, signal, failed) {
+    this.run = run;
+    this.view = view;
+    this.signal = signal;
+    this.failed = failed;
+  }
+
+  /** @param {string[]} names @param {() => void} changed @returns {Subscription} */
+  subscribe(names, changed) {
+    const subscription = { names, changed, visible: false, stale: true };
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  /** @param {Subscription} subscription */
+  unsubscribe(subscription) {
+    this.#subscriptions.delete(subscription);
+  }
+
+  /** @param {Subscription} subscription @param {boolean} visible */
+  setVisible(subscription, visible) {
+    subscription.visible = visible;
+    if (!visible || !subscription.stale || this.#queued) return;
+    this.#queued = true;
+    queueMicrotask(() => {
+      this.#queued = false;
+      this.#fetch().catch(this.failed);
+    });
+  }
+
+  /** @param {string} name */
+  columns(name) {
+    return this.#columns.get(name);
+  }
+
+  /** Another part of the run: everything shown must be asked for again. @param {View} view */
+  setView(view) {
+    if (view.axis === this.view.axis && view.from === this.view.from && view.to === this.view.to) return Promise.resolve();
+    this.view = view;
+    return this.refresh();
+  }
+
+  /** There are new points. */
+  refresh() {
+    for (const subscription of this.#subscriptions) subscription.stale = true;
+    return this.#fetch();
+  }
+
+  async #fetch() {
+    const wanted = [...this.#subscriptions].filter((subscription) => subscription.visible && subscription.stale);
+    const names = [...new Set(wanted.flatMap((subscription) => subscription.names))];
+    if (!names.length) return;
+    const generation = ++this.#generation;
+    for (const subscription of wanted) subscription.stale = false;
+    const requests = [];
+    for (let i = 0; i < names.length; i += NAMES_A_REQUEST) {
+      requests.push(getPoints(this.run, names.slice(i, i + NAMES_A_REQUEST), { buckets: BUCKETS, ...this.view }, this.signal));
+    }
+    const view = this.view;
+    try {
+      for (const answer of await Promise.all(requests)) {
+        if (view !== this.view) return;
+        for (const [name, columns] of Object.entries(answer.series)) this.#columns.set(name, columns);
+      }
+    } catch (error) {
+      for (const subscription of wanted) subscription.stale = true;
+      throw error;
+    }
+    if (generation <= this.#generation) for (const subscription of wanted) subscription.changed();
+  }
+}

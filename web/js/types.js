@@ -1,0 +1,117 @@
+/**
+ * The shapes that the service speaks, as docs of the REST interface have them. Types only: nothing here runs.
+ *
+ * @typedef {number | "NaN" | "Infinity" | "-Infinity" | null} WireNumber
+ * @typedef {"running" | "finished" | "failed" | "lost"} RunState
+ * @typedef {"step" | "epoch" | "time"} AxisKind
+ *
+ * @typedef {object} RunSummary
+ * @property {string} id
+ * @property {string} project
+ * @property {string} name
+ * @property {RunState} state
+ * @property {string} message
+ * @property {string[]} tags
+ * @property {number} created Unix seconds, as all times are.
+ * @property {number} last_seen
+ * @property {number | null} ended
+ * @property {number} attempt
+ * @property {number} dropped
+ * @property {number | null} steps
+ * @property {number | null} epoch
+ * @property {{S_G: WireNumber, S_D: WireNumber, Q: WireNumber, D: WireNumber}} last
+ * @property {{firing: number, pending: number, resolved: number}} alerts
+ *
+ * @typedef {object} RunDetail
+ * @property {Record<string, unknown>} config
+ * @property {string[]} commands
+ * @property {{number: number, parent: number | null, from_step: number | null, reason: string, began: number}[]} attempts
+ * @property {{id: string, rank: number, host: string, process: number, state: string, high_water: number, dropped: number, last_seen: number}[]} writers
+ * @property {{writer: string, first: number, last: number, reason: string, time: number}[]} gaps
+ * @property {number} [rejected]
+ *
+ * @typedef {RunSummary & RunDetail} Run
+ *
+ * @typedef {object} Series
+ * @property {string} name
+ * @property {"scalar" | "distribution"} kind
+ * @property {string} unit
+ * @property {"higher" | "lower" | "none"} direction
+ * @property {number | null} lower
+ * @property {number | null} upper
+ * @property {string} help
+ * @property {string | null} role
+ * @property {string | null} judge
+ * @property {number | null} m
+ * @property {number | null} n
+ * @property {number} count
+ * @property {number} non_finite
+ *
+ * @typedef {object} ScalarColumns
+ * @property {"scalar"} kind
+ * @property {boolean} exact True where every bucket is one point.
+ * @property {number[]} step
+ * @property {number[]} time
+ * @property {(number | null)[]} min
+ * @property {(number | null)[]} max
+ * @property {(number | null)[]} mean
+ * @property {WireNumber[]} last
+ * @property {number[]} count
+ * @property {number[]} non_finite
+ *
+ * @typedef {object} DistributionColumns
+ * @property {"distribution"} kind
+ * @property {number[]} step
+ * @property {number[]} time
+ * @property {Record<string, WireNumber[]>} quantiles
+ *
+ * @typedef {ScalarColumns | DistributionColumns} Columns
+ *
+ * @typedef {object} Marks
+ * @property {number[]} index
+ * @property {number[]} step
+ * @property {(number | null)[]} epoch
+ * @property {number[]} time
+ *
+ * @typedef {object} Signal
+ * @property {string} signal
+ * @property {string} series
+ * @property {string | null} role
+ * @property {WireNumber} before
+ * @property {WireNumber} after
+ * @property {string} unit
+ * @property {"up" | "down"} direction
+ *
+ * @typedef {object} Alert
+ * @property {string} id
+ * @property {string} run
+ * @property {"pending" | "firing" | "resolved"} state
+ * @property {string} severity
+ * @property {string} title
+ * @property {string} sentence
+ * @property {number | null} onset_step
+ * @property {number | null} onset_epoch
+ * @property {number | null} detected_step
+ * @property {number | null} detected_epoch
+ * @property {Signal[]} signals
+ * @property {number} began
+ * @property {number} updated
+ * @property {number | null} resolved
+ * @property {number | null} acknowledged
+ * @property {string} acknowledged_by
+ * @property {{time: number, state: string, reason: string}[]} transitions
+ * @property {{name: string, step: number, digest: string}[]} images
+ *
+ * @typedef {object} Snapshot
+ * @property {string} name
+ * @property {number} step
+ * @property {string} digest
+ * @property {number} width
+ * @property {number} height
+ * @property {string} caption
+ * @property {number} rows
+ * @property {number} columns
+ * @property {number} time
+ * @property {number} attempt
+ */
+export {};
