@@ -59,13 +59,15 @@ SILENT, RECOVERED = 3, 30
 #: Angles below this (degrees) are all the same: nothing moves.
 SMALLEST_ANGLE = 1e-3
 
+#: Raised with every change that makes old states mean something else.
+STATE_VERSION = 1
 UNITS = {"Q": "", "D": "nats", "S": "°"}
 
 
 class TurningPointDetector:
     """``update(record)`` answers None, an alert (``state`` "firing") or its end (``state`` "resolved").
 
-    ``meta``: ``m`` or ``ln_m`` (modes that the judge tells apart) and ``n_eval`` (samples it saw), where known.
+    ``meta``: ``m`` or ``ln_m`` (modes that the judge tells apart), ``n_eval`` (samples it saw), where known.
     """
 
     def __init__(self, meta: Mapping[str, Any] | None = None) -> None:
@@ -262,7 +264,7 @@ class TurningPointDetector:
     def state(self) -> dict[str, Any]:
         """All that it remembers, as JSON knows it."""
         return {
-            "version": 1,
+            "version": STATE_VERSION,
             "index": self.index,
             "leapt": self.leapt,
             "silence": self.silence,

@@ -1,0 +1,178 @@
+"""The turning-point rule: feeds the detector the records of a run, mark after mark, and says what it found.
+
+A new attempt begins with a detector that has read its lineage up to where the attempt begins: it remembers
+the steady phase, and what was already told of the parent is not told again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from monitor.detection.records import SINCE_THE_MARK, EvaluationMark, Record, assemble, is_complete
+from monitor.detection.turning_point import STATE_VERSION, TurningPointDetector
+from monitor.store import detectors
+from monitor.store.alerts import Finding
+from monitor.store.detectors import RoleSeries, Standing
+from monitor.store.lineage import Segment
+
+RULE = "turning-point"
+#: Marks judged in one transaction.
+PAGE = 256
+#: Records whose step and epoch are remembered, so that an onset can be named: more than evidence can be old.
+REMEMBERED = 128
+
+
+class Watch:
+    """One attempt's detector between two transactions."""
+
+    def __init__(self, run_id: str, segments: list[Segment], roles: dict[str, RoleSeries]) -> None:
+        self.run_id = run_id
+        self.segments = segments
+        self.attempt = segments[-1].attempt
+        self.roles = roles
+        self.has_moved = False
+        self._expected: int | None = None
+        self._cursor = 0
+        #: Marks of the attempt below this were judged by an older detector: its alerts stand.
+        self._told = 0
+        self._last_step: int | None = None
+        self._usual: frozenset[str] = frozenset()
+        #: (step, epoch) of the newest records, the newest last.
+        self._recent: list[tuple[int, float | None]] = []
+        quality, diversity = roles.get("Q"), roles.get("D")
+        self._meta = {
+            "m": diversity.m if diversity else None,
+            "n_eval": next((s.n for s in (quality, diversity) if s and s.n), None),
+        }
+        self._detector = TurningPointDetector(self._meta)
+
+    @classmethod
+    def load(cls, c: Connection, run_id: str, segments: list[Segment]) -> Watch:
+        """The watch as it was stored, or one that has read the parents' part."""
+        watch = cls(run_id, segments, detectors.series_by_role(c, run_id))
+        standing = detectors.load_standing(c, run_id, watch.attempt, RULE)
+        if standing is not None:
+            watch._expected = standing.cursor
+            if standing.state["detector"]["version"] == STATE_VERSION:
+                watch._restore(standing)
+                return watch
+            watch._told = standing.cursor
+        for segment in segments[:-1]:
+            watch._replay(c, segment)
+        return watch
+
+    def read(self, c: Connection, *, is_over: bool) -> list[Finding]:
+        """Judge the next page of complete marks."""
+        marks = detectors.marks_from(c, self.run_id, self.segments[-1], self._cursor, PAGE + 1)
+        findings: list[Finding] = []
+        for mark, arrived, record in self._records(c, marks):
+            has_successor = mark.index < marks[-1].index or is_over
+            if not is_complete(arrived, mark.expects | self._usual, has_successor):
+                break
+            finding = self._take(mark, arrived, record)
+            self._cursor = mark.index + 1
+            self.has_moved = True
+            if finding is None or mark.index < self._told:
+                continue
+            if not findings or findings[-1].observation != finding.observation:
+                findings.append(finding)
+        return findings
+
+    def claim(self, c: Connection) -> bool:
+        """Store where the watch stands, unless another judge did so since it was loaded."""
+        standing = detectors.load_standing(c, self.run_id, self.attempt, RULE)
+        if (None if standing is None else standing.cursor) != self._expected:
+            return False
+        if self.has_moved:
+            detectors.save_standing(c, self.run_id, self.attempt, RULE, Standing(self._cursor, self._state()))
+        return True
+
+    def _replay(self, c: Connection, segment: Segment) -> None:
+        first = 0
+        while marks := detectors.marks_from(c, self.run_id, segment, first, PAGE):
+            for mark, arrived, record in self._records(c, marks):
+                self._take(mark, arrived, record)
+            first = marks[-1].index + 1
+
+    def _records(
+        self, c: Connection, marks: list[EvaluationMark]
+    ) -> list[tuple[EvaluationMark, frozenset[str], Record]]:
+        if not marks:
+            return []
+        by_id = {series.id: series.role for series in self.roles.values()}
+        attempt, first, last = marks[0].attempt, marks[0].index, marks[-1].index
+        values = detectors.values_at(c, self.run_id, attempt, first=first, last=last, series=by_id)
+        since = [series.id for role, series in self.roles.items() if role in SINCE_THE_MARK]
+        after = min(marks[0].step - 1, -1) if self._last_step is None else self._last_step
+        points = detectors.points_between(
+            c, self.run_id, self.segments, since, after=after, upto=marks[-1].step
+        )
+        records = []
+        for mark in marks:
+            named = {by_id[series]: value for series, value in values.get(mark.index, {}).items()}
+            between: dict[str, Any] = {}
+            for series, (steps, numbers) in points.items():
+                low, high = np.searchsorted(steps, (after, mark.step), side="right")
+                between[by_id[series]] = numbers[low:high].tolist()
+            records.append((mark, frozenset(named), assemble(mark, named, between)))
+            after = mark.step
+        return records
+
+    def _take(self, mark: EvaluationMark, arrived: frozenset[str], record: Record) -> Finding | None:
+        self._recent = [*self._recent[1 - REMEMBERED :], (mark.step, mark.epoch)]
+        self._last_step, self._usual = mark.step, arrived
+        alert = self._detector.update(record)
+        if alert is not None and alert["state"] == "resolved":
+            return Finding(RULE, self.attempt, "clear", alert["sentence"])
+        if alert is not None:
+            return self._finding("confirmed", alert)
+        if self._detector.suspected is not None:
+            return self._finding("suspected", self._detector.suspected)
+        if self._detector.firing or self._detector.silence:
+            return None
+        return Finding(RULE, self.attempt, "clear", "the signals came back")
+
+    def _finding(self, observation: Any, alert: dict[str, Any]) -> Finding:
+        onset_step, onset_epoch = self._place(alert["onset"])
+        detected_step, detected_epoch = self._recent[-1]
+        where = f"epoch {onset_epoch:g}" if onset_epoch is not None else f"step {onset_step}"
+        word = "Turning point" if observation == "confirmed" else "Possible turning point"
+        return Finding(
+            RULE,
+            self.attempt,
+            observation,
+            "confirmed" if observation == "confirmed" else "suspected: it may be a dip",
+            severity=alert["severity"],
+            title=f"{word} at {where}",
+            sentence=f"{word} at {where}: {alert['sentence']}",
+            onset_step=onset_step,
+            onset_epoch=onset_epoch,
+            detected_step=detected_step,
+            detected_epoch=detected_epoch,
+            signals=tuple(
+                {**detail, "series": self.roles[detail["role"]].name} for detail in alert["details"]
+            ),
+        )
+
+    def _place(self, index: int) -> tuple[int | None, float | None]:
+        """Step and epoch of a record, by its number."""
+        back = self._detector.index - index
+        return self._recent[-1 - back] if 0 <= back < len(self._recent) else (None, None)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "detector": self._detector.state(),
+            "last_step": self._last_step,
+            "usual": sorted(self._usual),
+            "recent": [list(place) for place in self._recent],
+        }
+
+    def _restore(self, standing: Standing) -> None:
+        state = standing.state
+        self._cursor = standing.cursor
+        self._detector = TurningPointDetector.from_state(state["detector"], self._meta)
+        self._last_step, self._usual = state["last_step"], frozenset(state["usual"])
+        self._recent = [(step, epoch) for step, epoch in state["recent"]]

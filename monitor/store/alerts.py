@@ -1,0 +1,267 @@
+"""Alerts: one row an episode, its transitions, and what has to be said about them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from monitor.alerts import lifecycle
+from monitor.alerts.lifecycle import INACTIVE, Episode, Observation
+from monitor.errors import Problem
+from monitor.store import outbox
+from monitor.store.database import Database, insert_into
+from monitor.store.lineage import find_lineage, shown_by
+from monitor.store.plain import plain_json, plain_text
+from monitor.store.schema import Alert, Image, Run, Transition
+
+#: Grids shown before the onset, and from the onset on, of each name.
+IMAGES_BEFORE, IMAGES_FROM = 2, 3
+#: Alerts in one answer, the newest first.
+LIMIT = 1000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule observed, and how the alert reads if this begins or confirms one."""
+
+    rule: str
+    attempt: int
+    observation: Observation
+    reason: str = ""
+    severity: str = "warning"
+    title: str = ""
+    sentence: str = ""
+    onset_step: int | None = None
+    onset_epoch: float | None = None
+    detected_step: int | None = None
+    detected_epoch: float | None = None
+    signals: tuple[dict[str, Any], ...] = ()
+
+
+def alert_id(run_id: str, attempt: int, rule: str, episode: int) -> str:
+    """The same episode has the same id however often it is judged."""
+    return hashlib.sha256(f"{run_id}\0{attempt}\0{rule}\0{episode}".encode()).hexdigest()[:32]
+
+
+def load_episode(c: Connection, run_id: str, attempt: int, rule: str) -> Episode:
+    """The newest episode of a rule."""
+    row = c.execute(
+        select(Alert)
+        .where(Alert.run_id == run_id, Alert.attempt == attempt, Alert.rule == rule)
+        .order_by(Alert.episode.desc())
+        .limit(1)
+    ).first()
+    return INACTIVE if row is None else _episode_of(c, row)
+
+
+def _episode_of(c: Connection, row: Any) -> Episode:
+    count = len(_transitions(c, row.run_id, row.id))
+    return Episode(
+        row.episode,
+        row.state,
+        row.began,
+        row.updated,
+        row.resolved,
+        row.acknowledged,
+        row.acknowledged_by,
+        count,
+    )
+
+
+def changes_anything(c: Connection, run_id: str, finding: Finding, now: float) -> bool:
+    """Whether a finding would move its alert."""
+    episode = load_episode(c, run_id, finding.attempt, finding.rule)
+    return bool(lifecycle.observe(episode, finding.observation, now)[1])
+
+
+def apply_finding(c: Connection, run_id: str, finding: Finding, channels: Sequence[str], now: float) -> bool:
+    """Move the alert of the finding's rule, and let the channels know; whether anything changed."""
+    before = load_episode(c, run_id, finding.attempt, finding.rule)
+    after, transitions = lifecycle.observe(before, finding.observation, now, finding.reason)
+    if not transitions:
+        return False
+    key = alert_id(run_id, finding.attempt, finding.rule, after.number)
+    _store(c, run_id, key, finding, after)
+    for transition in transitions:
+        _add_transition(c, run_id, key, transition)
+        if transition.notifies:
+            body = {
+                "type": f"alert.{transition.state}",
+                "time": transition.time,
+                "alert": get_alert(c, run_id, key),
+            }
+            for channel in channels:
+                event = hashlib.sha256(f"{key}\0{transition.number}\0{channel}".encode()).hexdigest()[:32]
+                outbox.enqueue(
+                    c, run_id=run_id, event=event, alert=key, channel=channel, body=plain_json(body), now=now
+                )
+    return True
+
+
+def unresolved(c: Connection, run_id: str, before_attempt: int) -> list[tuple[str, int, int | None]]:
+    """(rule, attempt, detected step) of the alerts of earlier attempts that have not ended."""
+    rows = c.execute(
+        select(Alert.rule, Alert.attempt, Alert.detected_step).where(
+            Alert.run_id == run_id, Alert.attempt < before_attempt, Alert.state != "resolved"
+        )
+    )
+    return [(row.rule, row.attempt, row.detected_step) for row in rows]
+
+
+def list_alerts(c: Connection, run_id: str | None = None, state: str | None = None) -> list[dict[str, Any]]:
+    """Alerts as people see them, the newest first."""
+    conditions: list[ColumnElement[bool]] = []
+    if run_id is not None:
+        conditions.append(Alert.run_id == run_id)
+    if state is not None:
+        conditions.append(Alert.state == state)
+    return _documents(c, conditions)
+
+
+def get_alert(c: Connection, run_id: str, key: str) -> dict[str, Any]:
+    found = _documents(c, [Alert.run_id == run_id, Alert.id == plain_text(key)])
+    if not found:
+        raise Problem(404, "unknown-alert", f"Run {run_id!r} has no alert {plain_text(key)!r}.")
+    return found[0]
+
+
+def acknowledge(db: Database, run_id: str, key: str, by: str, now: float) -> dict[str, Any]:
+    """Note who has seen an alert; the first stays."""
+    with db.write() as c:
+        row = c.execute(select(Alert).where(Alert.run_id == run_id, Alert.id == plain_text(key))).first()
+        if row is None:
+            raise Problem(404, "unknown-alert", f"Run {run_id!r} has no alert {plain_text(key)!r}.")
+        after, transitions = lifecycle.acknowledge(_episode_of(c, row), plain_text(by), now)
+        if transitions:
+            c.execute(
+                update(Alert)
+                .where(Alert.run_id == run_id, Alert.id == row.id)
+                .values(
+                    acknowledged=after.acknowledged,
+                    acknowledged_by=after.acknowledged_by,
+                    updated=after.updated,
+                )
+            )
+            for transition in transitions:
+                _add_transition(c, run_id, row.id, transition)
+            raise_version(c, run_id)
+        return get_alert(c, run_id, row.id)
+
+
+def raise_version(c: Connection, run_id: str) -> None:
+    """Pages that show the run are stale now."""
+    c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
+
+
+def _store(c: Connection, run_id: str, key: str, finding: Finding, episode: Episode) -> None:
+    values: dict[str, Any] = {
+        "state": episode.state,
+        "began": episode.began,
+        "updated": episode.updated,
+        "resolved": episode.resolved,
+        "acknowledged": episode.acknowledged,
+        "acknowledged_by": episode.acknowledged_by,
+    }
+    if finding.observation in {"suspected", "confirmed"}:
+        values |= {
+            "severity": finding.severity,
+            "title": plain_text(finding.title),
+            "sentence": plain_text(finding.sentence),
+            "onset_step": finding.onset_step,
+            "onset_epoch": finding.onset_epoch,
+            "detected_step": finding.detected_step,
+            "detected_epoch": finding.detected_epoch,
+            "signals": plain_json(finding.signals),
+        }
+    if episode.transitions > 1:
+        c.execute(update(Alert).where(Alert.run_id == run_id, Alert.id == key).values(values))
+        return
+    identity = {
+        "run_id": run_id,
+        "id": key,
+        "attempt": finding.attempt,
+        "rule": finding.rule,
+        "episode": episode.number,
+    }
+    c.execute(insert_into(c, Alert).values(identity | values))
+
+
+def _add_transition(c: Connection, run_id: str, key: str, transition: lifecycle.Transition) -> None:
+    c.execute(
+        insert_into(c, Transition).values(
+            run_id=run_id,
+            alert_id=key,
+            number=transition.number,
+            time=transition.time,
+            state=transition.state,
+            reason=plain_text(transition.reason),
+        )
+    )
+
+
+def _transitions(c: Connection, run_id: str, key: str) -> list[dict[str, Any]]:
+    rows = c.execute(
+        select(Transition.time, Transition.state, Transition.reason)
+        .where(Transition.run_id == run_id, Transition.alert_id == key)
+        .order_by(Transition.number)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def _documents(c: Connection, conditions: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
+    rows = c.execute(
+        select(
+            Alert.id,
+            Alert.run_id.label("run"),
+            Run.name.label("run_name"),
+            Alert.attempt,
+            Alert.rule,
+            Alert.state,
+            Alert.severity,
+            Alert.title,
+            Alert.sentence,
+            Alert.onset_step,
+            Alert.onset_epoch,
+            Alert.detected_step,
+            Alert.detected_epoch,
+            Alert.signals,
+            Alert.began,
+            Alert.updated,
+            Alert.resolved,
+            Alert.acknowledged,
+            Alert.acknowledged_by,
+        )
+        .join(Run, Run.id == Alert.run_id)
+        .where(*conditions)
+        .order_by(Alert.began.desc(), Alert.id)
+        .limit(LIMIT)
+    ).all()
+    return [
+        {
+            **row._mapping,
+            "transitions": _transitions(c, row.run, row.id),
+            "images": _images_around(c, row.run, row.attempt, row.onset_step),
+        }
+        for row in rows
+    ]
+
+
+def _images_around(c: Connection, run_id: str, attempt: int, step: int | None) -> list[dict[str, Any]]:
+    if step is None:
+        return []
+    shown = shown_by(find_lineage(c, run_id, attempt), Image.attempt, Image.step)
+    base = select(Image.name, Image.step, Image.digest).where(Image.run_id == run_id, shown)
+    names = c.execute(
+        select(Image.name).where(Image.run_id == run_id).distinct().order_by(Image.name)
+    ).scalars()
+    images: list[dict[str, Any]] = []
+    for name in names.all():
+        earlier = base.where(Image.name == name, Image.step < step).order_by(Image.step.desc())
+        later = base.where(Image.name == name, Image.step >= step).order_by(Image.step)
+        found = [*c.execute(earlier.limit(IMAGES_BEFORE)).all()[::-1], *c.execute(later.limit(IMAGES_FROM))]
+        images += [dict(row._mapping) for row in found]
+    return images

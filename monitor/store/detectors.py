@@ -1,0 +1,212 @@
+"""What detectors read, and where they stand: marks, the values that name them, the points between marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, and_, select
+
+from monitor import protocol
+from monitor.detection.records import EvaluationMark
+from monitor.store.chunks import Columns, decode_chunk
+from monitor.store.database import insert_into
+from monitor.store.lineage import Segment, shown_by
+from monitor.store.plain import INT64_MAX, INT64_MIN, float_of
+from monitor.store.schema import Batch, Chunk, DetectorState, Mark, MarkValue, Run, Series, Total
+from monitor.store.tail import select_series
+
+_MEAN = protocol.DISTRIBUTION_FIELDS.index("mean")
+
+
+class Standing(NamedTuple):
+    """``cursor`` is the next mark of the attempt that the detector reads."""
+
+    cursor: int
+    state: dict[str, Any]
+
+
+class RoleSeries(NamedTuple):
+    """A series that plays a role."""
+
+    id: int
+    name: str
+    role: str
+    unit: str
+    judge: str | None
+    m: int | None
+    n: int | None
+
+
+class RunFacts(NamedTuple):
+    state: str
+    attempt: int
+    last_seen: float
+    message: str
+
+
+def run_facts(c: Connection, run_id: str, *, lock: bool = False) -> RunFacts | None:
+    """How the run is; with ``lock`` nobody else judges it until the transaction ends."""
+    query = select(Run.state, Run.attempt, Run.last_seen, Run.message).where(Run.id == run_id)
+    row = c.execute(query.with_for_update() if lock else query).first()
+    return None if row is None else RunFacts(*row)
+
+
+def series_by_role(c: Connection, run_id: str) -> dict[str, RoleSeries]:
+    """One series a role: the first declared; diversity by the judge of quality, judges are never mixed."""
+    rows = c.execute(
+        select(Series.id, Series.name, Series.role, Series.unit, Series.judge, Series.m, Series.n)
+        .where(Series.run_id == run_id, Series.role.is_not(None))
+        .order_by(Series.id)
+    )
+    candidates: dict[str, list[RoleSeries]] = {}
+    for row in rows:
+        candidates.setdefault(str(row.role), []).append(_role_series(row))
+    chosen = {role: series[0] for role, series in candidates.items()}
+    if "Q" in chosen:
+        same = [series for series in candidates.get("D", []) if series.judge == chosen["Q"].judge]
+        chosen |= {"D": same[0]} if same else {}
+    return chosen
+
+
+def _role_series(row: Any) -> RoleSeries:
+    return RoleSeries(*row)
+
+
+def load_standing(c: Connection, run_id: str, attempt: int, detector: str) -> Standing | None:
+    row = c.execute(
+        select(DetectorState.cursor, DetectorState.state).where(
+            DetectorState.run_id == run_id,
+            DetectorState.attempt == attempt,
+            DetectorState.detector == detector,
+        )
+    ).first()
+    return None if row is None else Standing(*row)
+
+
+def save_standing(c: Connection, run_id: str, attempt: int, detector: str, standing: Standing) -> None:
+    key = {"run_id": run_id, "attempt": attempt, "detector": detector}
+    values = {"cursor": standing.cursor, "state": standing.state}
+    c.execute(
+        insert_into(c, DetectorState)
+        .values(key | values)
+        .on_conflict_do_update(index_elements=list(key), set_=values)
+    )
+
+
+def marks_from(c: Connection, run_id: str, segment: Segment, first: int, limit: int) -> list[EvaluationMark]:
+    """Marks of a segment from index ``first`` on."""
+    query = select(Mark.attempt, Mark.index, Mark.step, Mark.epoch, Mark.expects).where(
+        Mark.run_id == run_id, Mark.attempt == segment.attempt, Mark.index >= first
+    )
+    if segment.upto is not None:
+        query = query.where(Mark.step <= segment.upto)
+    rows = c.execute(query.order_by(Mark.index).limit(limit))
+    return [
+        EvaluationMark(attempt, index, step, epoch, frozenset(map(str, expects)))
+        for attempt, index, step, epoch, expects in rows
+    ]
+
+
+def values_at(
+    c: Connection, run_id: str, attempt: int, *, first: int, last: int, series: Iterable[int]
+) -> dict[int, dict[int, float]]:
+    """By mark (``first`` to ``last``) and series: the values that name the mark."""
+    rows = c.execute(
+        select(MarkValue.index, MarkValue.series_id, MarkValue.value).where(
+            MarkValue.run_id == run_id,
+            MarkValue.attempt == attempt,
+            MarkValue.index.between(first, last),
+            MarkValue.series_id.in_(list(series)),
+        )
+    )
+    found: dict[int, dict[int, float]] = {}
+    for index, series_id, value in rows:
+        found.setdefault(index, {})[series_id] = float_of(value)
+    return found
+
+
+def points_between(
+    c: Connection,
+    run_id: str,
+    segments: Sequence[Segment],
+    series: Sequence[int],
+    *,
+    after: int,
+    upto: int,
+) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """By series: steps and values of the lineage with ``after < step <= upto``; distributions by mean."""
+    parts: dict[int, list[Columns]] = {}
+    for segment in segments:
+        last = upto if segment.upto is None else min(upto, segment.upto)
+        if last <= after:
+            continue
+        tail = c.execute(
+            select(Batch.payload)
+            .where(Batch.run_id == run_id, Batch.attempt == segment.attempt)
+            .order_by(Batch.id)
+        ).scalars()
+        recent = select_series(tail, series)
+        for series_id in series:
+            found = _compacted(c, run_id, segment.attempt, series_id, after)
+            if series_id in recent:
+                found.append(recent[series_id])
+            kept = [columns[(columns.steps > after) & (columns.steps <= last)] for columns in found]
+            parts.setdefault(series_id, []).extend(columns for columns in kept if len(columns))
+    joined = {series_id: Columns.join(found).in_order() for series_id, found in parts.items() if found}
+    return {
+        series_id: (columns.steps, columns.values[:, _MEAN if columns.values.shape[1] > 1 else 0])
+        for series_id, columns in joined.items()
+    }
+
+
+def _compacted(c: Connection, run_id: str, attempt: int, series_id: int, after: int) -> list[Columns]:
+    """The chunks that may hold something behind ``after``: the newest, back to the first that ends before it."""
+    payloads = c.execute(
+        select(Chunk.payload)
+        .where(Chunk.run_id == run_id, Chunk.series_id == series_id, Chunk.attempt == attempt)
+        .order_by(Chunk.number.desc())
+    ).scalars()
+    found: list[Columns] = []
+    for payload in payloads:
+        columns = decode_chunk(payload)
+        if columns.steps.max() <= after:
+            break
+        found.append(columns)
+    return found[::-1]
+
+
+def non_finite_series(c: Connection, run_id: str, attempt: int, roles: Iterable[str]) -> list[RoleSeries]:
+    """The series of these roles that logged a non-finite value in the attempt."""
+    rows = c.execute(
+        select(Series.id, Series.name, Series.role, Series.unit, Series.judge, Series.m, Series.n)
+        .join(Total, and_(Total.run_id == Series.run_id, Total.series_id == Series.id))
+        .where(
+            Series.run_id == run_id,
+            Series.role.in_(list(roles)),
+            Total.attempt == attempt,
+            Total.non_finite > 0,
+        )
+        .order_by(Series.id)
+    )
+    return [_role_series(row) for row in rows]
+
+
+def first_non_finite(c: Connection, run_id: str, attempt: int, series: Sequence[int]) -> int | None:
+    """The first step at which one of the series was not finite."""
+    whole = [Segment(attempt, None)]
+    points = points_between(c, run_id, whole, series, after=INT64_MIN, upto=INT64_MAX)
+    found = [steps[~np.isfinite(values)] for steps, values in points.values()]
+    return min((int(steps[0]) for steps in found if len(steps)), default=None)
+
+
+def epoch_at(c: Connection, run_id: str, segments: list[Segment], step: int) -> float | None:
+    """The epoch that a step lies in, by the first mark at or behind it."""
+    return c.execute(
+        select(Mark.epoch)
+        .where(Mark.run_id == run_id, Mark.step >= step, shown_by(segments, Mark.attempt, Mark.step))
+        .order_by(Mark.step)
+        .limit(1)
+    ).scalar()
