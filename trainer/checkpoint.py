@@ -18,18 +18,13 @@ from typing import Any, Protocol
 
 import torch
 
+from trainer.config import Config, from_dict, to_dict
+from trainer.errors import CheckpointError, DamagedCheckpointError
+
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{9,})\.([0-9a-f]{16})\.pt")
-
-
-class CheckpointError(Exception):
-    """No checkpoint to continue from, or one that does not fit; the message says which and why."""
-
-
-class DamagedCheckpointError(CheckpointError):
-    """The content is not what was written."""
 
 
 class Stateful(Protocol):
@@ -40,8 +35,7 @@ class Stateful(Protocol):
 @dataclass(frozen=True)
 class Checkpoint:
     step: int
-    #: The resolved configuration (``config.to_dict``).
-    config: dict[str, Any]
+    config: Config
     #: The state of every part of the training, by name.
     parts: dict[str, Any]
     path: Path
@@ -62,13 +56,12 @@ class Checkpoint:
 
 
 class CheckpointDirectory:
-    """The checkpoints of one training; the newest ``keep`` of them stay."""
+    """The checkpoints of one training."""
 
-    def __init__(self, path: Path, keep: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.keep = keep
 
-    def save(self, step: int, config: dict[str, Any], parts: Mapping[str, Stateful]) -> Path:
+    def save(self, step: int, config: Config, parts: Mapping[str, Stateful]) -> Path:
         """Writes the state of every part. Afterwards it is on the disk, or an OSError has left what was
         there.
         """
@@ -77,7 +70,7 @@ class CheckpointDirectory:
         content = {
             "format": FORMAT,
             "step": step,
-            "config": config,
+            "config": to_dict(config),
             "parts": {name: part.state_dict() for name, part in parts.items()},
         }
         try:
@@ -90,19 +83,25 @@ class CheckpointDirectory:
         finally:
             partial.unlink(missing_ok=True)
         _flush_directory(self.path)
-        for old in list(self.newest_first())[self.keep :]:
+        for old in list(self.newest_first())[config.checkpoints.keep :]:
             old.unlink(missing_ok=True)
         return final
 
-    def load(self) -> Checkpoint:
-        """The newest checkpoint that is whole. Damaged ones are set aside, so that they count for nothing."""
-        for path in self.newest_first():
+    def newest(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole; None where none was written yet.
+
+        Damaged ones are set aside, so that they count for nothing afterwards.
+        """
+        paths = list(self.newest_first())
+        for path in paths:
             try:
                 return read(path)
             except DamagedCheckpointError as problem:
-                logger.warning("%s: set aside, trying the one before", problem)
+                logger.warning("%s; trying the one before", problem)
                 path.rename(path.with_suffix(".damaged"))
-        raise CheckpointError(f"no intact checkpoint in {self.path.absolute()}")
+        if paths:
+            raise CheckpointError(f"none of the {len(paths)} checkpoints in {self.path.absolute()} is whole")
+        return None
 
     def newest_first(self) -> Iterator[Path]:
         # Of two with one step (a training that went back) the later written one is the newer.
@@ -129,7 +128,7 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     if content["format"] != FORMAT:
         raise CheckpointError(f"{path} has format {content['format']}, this version reads {FORMAT}")
-    return Checkpoint(content["step"], content["config"], content["parts"], path)
+    return Checkpoint(content["step"], from_dict(content["config"]), content["parts"], path)
 
 
 class _HashedFile(io.BufferedWriter):

@@ -6,9 +6,12 @@ is stored with the run and in every checkpoint. Nothing reads a setting from any
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+import tyro
+
+from trainer.errors import ConfigError
 
 Architecture = Literal["small", "dcgan"]
 LossName = Literal["ns", "ls", "hinge"]
@@ -17,8 +20,8 @@ Normalization = Literal["none", "batch"]
 Initialization = Literal["torch", "normal"]
 
 
-class ConfigError(ValueError):
-    """A setting that cannot be trained with; the message names the field and what would be right."""
+#: Every architecture halves its images a number of times: their size must be a multiple of this.
+SIZES: Final[dict[Architecture, int]] = {"small": 4, "dcgan": 16}
 
 
 def require(condition: bool, message: str) -> None:
@@ -115,7 +118,7 @@ class Checkpoints:
 class Config:
     """One training, complete: two runs of one ``Config`` on one CPU end in identical weights."""
 
-    recipe: str
+    recipe: tyro.conf.Suppress[str]
     #: ``digits`` (built in), or ``images``: what lies at ``data``.
     dataset: Literal["digits", "images"] = "digits"
     #: A folder of images (searched through), or a packed ``.npz``.
@@ -124,7 +127,9 @@ class Config:
     size: int = 8
     channels: Literal[1, 3] = 1
     network: Network = field(default_factory=Network)
+    #: What stands between the discriminator and the loss: nothing, or gradient normalization.
     critic: CriticName = "raw"
+    #: Non-saturating, least squares, or hinge.
     loss: LossName = "ns"
     lr: LearningRate = field(default_factory=LearningRate)
     adam: Adam = field(default_factory=Adam)
@@ -143,6 +148,11 @@ class Config:
     def __post_init__(self) -> None:
         require(self.recipe != "", "recipe must have a name")
         require(self.size >= 8, f"size = {self.size} must be at least 8 pixels")
+        multiple = SIZES[self.network.architecture]
+        require(
+            self.size % multiple == 0,
+            f"size = {self.size}: {self.network.architecture} networks need a multiple of {multiple}",
+        )
         require(self.n_dis > 0, f"n-dis = {self.n_dis} must be positive")
         require(
             self.epochs is not None or self.steps is not None, "set epochs or steps: when does training end?"

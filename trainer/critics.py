@@ -11,15 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from trainer.config import ConfigError, CriticName
+from trainer.config import CriticName
+from trainer.errors import ConfigError
 
 
 class Critic(Protocol):
     D: nn.Module
-    #: How many samples had no defined score so far, a whole number in a tensor on the device.
-    undefined: Tensor
 
     def __call__(self, images: Tensor) -> Tensor: ...
+
+    def numbers(self) -> dict[str, Tensor]:
+        """What the critic counts about itself, by the name of its series."""
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+    def load_state_dict(self, state: dict[str, Tensor], /) -> None: ...
 
 
 class RawCritic:
@@ -27,11 +32,19 @@ class RawCritic:
 
     def __init__(self, D: nn.Module) -> None:
         self.D = D
-        self.undefined = torch.zeros((), dtype=torch.int64)
 
     def __call__(self, images: Tensor) -> Tensor:
         scores: Tensor = self.D(images)
         return scores
+
+    def numbers(self) -> dict[str, Tensor]:
+        return {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor], /) -> None:
+        pass
 
 
 class GradientNormalizedCritic:
@@ -52,6 +65,7 @@ class GradientNormalizedCritic:
     def __init__(self, D: nn.Module) -> None:
         refuse_mixing_layers(D)
         self.D = D
+        #: How many samples had no score so far: a number on the device.
         self.undefined = torch.zeros((), dtype=torch.int64)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -62,6 +76,15 @@ class GradientNormalizedCritic:
             h, undefined = gradient_normalize(f, gradient)
         self.undefined = self.undefined.to(undefined.device) + undefined
         return h
+
+    def numbers(self) -> dict[str, Tensor]:
+        return {"score/undefined": self.undefined}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"undefined": self.undefined}
+
+    def load_state_dict(self, state: dict[str, Tensor], /) -> None:
+        self.undefined = state["undefined"]
 
 
 def gradient_normalize(f: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +103,7 @@ def refuse_mixing_layers(D: nn.Module) -> None:
         if isinstance(layer, _BatchNorm):
             raise ConfigError(
                 f"layer {name!r} of the discriminator ({type(layer).__name__}) mixes samples, and a "
-                "normalized critic takes the gradient of every sample: build the discriminator without batch norm"
+                "normalized critic takes the gradient of every sample: build D without batch norm"
             )
 
 

@@ -20,14 +20,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from trainer.config import Config
+from trainer.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-
-
-class DataError(Exception):
-    """The data cannot be trained on; the message says what was looked at and what to pass."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """One image as networks see it: float32 [C, H, W] in [-1, 1]."""
+        return to_unit_range(self.images[index])
 
 
 def load(config: Config) -> ImageSet:
@@ -136,6 +137,11 @@ def fit(encoded: bytes, size: int, channels: int) -> np.ndarray[Any, np.dtype[np
     return np.asarray(upright).reshape(size, size, channels)
 
 
+def to_unit_range(pixels: Tensor) -> Tensor:
+    """uint8 to float32 in [-1, 1]."""
+    return pixels.float().div_(127.5).sub_(1.0)
+
+
 class Shuffled:
     """An endless stream of batches in [-1, 1]: pass after pass over the images, each pass in an order of its
     own.
@@ -157,7 +163,7 @@ class Shuffled:
         """The next batch, float32 [batch, C, H, W] on the device."""
         index = torch.cat(list(self._next_indices())).to(self.images.device)
         chosen = self.images[index].to(self.device, non_blocking=True)
-        return chosen.float().div_(127.5).sub_(1.0)
+        return to_unit_range(chosen)
 
     def _next_indices(self) -> Iterator[Tensor]:
         """``batch`` indices, from two or more passes where a pass ends within the batch."""

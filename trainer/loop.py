@@ -16,16 +16,17 @@ from tqdm import tqdm
 
 from trainer import networks
 from trainer.checkpoint import Checkpoint, CheckpointDirectory, Stateful
-from trainer.config import Config, to_dict
+from trainer.config import Config
 from trainer.critics import CRITICS
 from trainer.data import ImageSet, Shuffled
+from trainer.declarations import declare_training
 from trainer.ema import MovingAverage
 from trainer.losses import LOSSES
 from trainer.optimizer import ResumableAdam
 from trainer.randomness import Latents, ProcessGenerators, seeded
 from trainer.schedule import Schedule
 from trainer.stopping import Stopping
-from trainer.watching import Subject, WatchFactory
+from trainer.watching import Evaluation, Run, Subject, WatchFactory
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +41,14 @@ class Outcome:
     G: nn.Module
 
 
-def train(
+def train(  # noqa: PLR0915  one loop, to be read in one piece
     config: Config,
     images: ImageSet,
+    run: Run,
+    *,
     watch_with: WatchFactory,
     checkpoints: CheckpointDirectory,
     stopping: Stopping,
-    *,
     device: torch.device,
     resume: Checkpoint | None = None,
     quiet: bool = False,
@@ -65,12 +67,17 @@ def train(
     latents = Latents(config.network.z_dim, config.seed, device)
     data = Shuffled(images.images, config.batch.d, config.seed, device)
     schedule = Schedule(config, len(images))
-    watch = watch_with(Subject(config, G, D, average.G, critic, images, device))
 
+    # Who watches.
+    declare_training(run, config)
+    watch = watch_with(run, Subject(config, G, D, average.G, critic, images))
+
+    # All that has a state; a checkpoint is the states of these.
     parts: dict[str, Stateful] = {
         "G": G,
         "D": D,
         "G_ema": average.G,
+        "critic": critic,
         "optimizer_G": optimizer_G,
         "optimizer_D": optimizer_D,
         "latents": latents,
@@ -82,8 +89,8 @@ def train(
     if resume is not None:
         resume.restore(parts)
         step = resume.step
+    saved_at = step
 
-    saved_at = step if resume is not None else None
     progress = tqdm(total=schedule.last_step, initial=step, desc=config.recipe, unit="step", disable=quiet)
     while step < schedule.last_step and not stopping.asked():
         # The discriminator: n_dis steps, each on new real images and new latents.
@@ -107,40 +114,40 @@ def train(
 
         step += 1
         average.update(G, step)
+        losses = {"loss/g": loss_G.detach(), "loss/d": loss_D.detach()}
+        scores = {"score/real": h_real.detach().mean(), "score/fake": h_fake.detach().mean()}
+        run.log(losses | scores, step=step)
+        watch.step(real=real, fake=fake, step=step)
         progress.update()
-        values = {
-            "loss/g": loss_G,
-            "loss/d": loss_D,
-            "score/real": h_real.mean(),
-            "score/fake": h_fake.mean(),
-        }
-        watch.step(step, {name: value.detach() for name, value in values.items()}, real=real, fake=fake)
 
         if schedule.ends_epoch(step):
             epoch = schedule.epoch(step)
-            settings = {"learning_rate/g": config.lr.g, "learning_rate/d": config.lr.d}
-            numbers = watch.epoch(
-                step,
-                {**settings, "undefined_scores": critic.undefined},
-                epoch=epoch,
-                images_seen=schedule.images_seen(step),
-            )
-            progress.set_postfix({"epoch": epoch, **numbers})
+            evaluation = watch.epoch(epoch=epoch, images_seen=schedule.images_seen(step), step=step)
+            rates = {"learning_rate/g": config.lr.g, "learning_rate/d": config.lr.d}
+            run.log(rates | critic.numbers(), step=step, mark=evaluation.mark)
+            progress.set_postfix(in_short(epoch, evaluation))
             if epoch % config.checkpoints.every == 0:
-                saved_at = step if _saved(checkpoints, step, config, parts) else saved_at
+                saved_at = step if saves(checkpoints, step, config, parts) else saved_at
     progress.close()
 
     if saved_at != step:
-        checkpoints.save(step, to_dict(config), parts)
+        checkpoints.save(step, config, parts)
     return Outcome(step, schedule.epoch(step), stopping.reason, average.G)
 
 
-def _saved(
-    checkpoints: CheckpointDirectory, step: int, config: Config, parts: Mapping[str, Stateful]
-) -> bool:
-    """A disk that is full in the middle of training costs a checkpoint, not the training."""
+def in_short(epoch: int, evaluation: Evaluation) -> dict[str, object]:
+    """What the progress bar shows of an evaluation: Q and D, where they were measured."""
+    judged = {name.split("/")[0]: value for name, value in evaluation.values.items()}
+    shown = {"Q": judged.get("quality"), "D": judged.get("diversity")}
+    return {"epoch": epoch} | {
+        name: f"{float(value):.2f}" for name, value in shown.items() if value is not None
+    }
+
+
+def saves(checkpoints: CheckpointDirectory, step: int, config: Config, parts: Mapping[str, Stateful]) -> bool:
+    """Whether a checkpoint was written. A disk that is full costs a checkpoint, and not the training."""
     try:
-        checkpoints.save(step, to_dict(config), parts)
+        checkpoints.save(step, config, parts)
     except OSError as problem:
         logger.warning("no checkpoint at step %d: %s", step, problem)
         return False

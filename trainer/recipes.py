@@ -12,8 +12,7 @@ Recipe = Callable[[], Config]
 
 
 def digits_lsgan() -> Config:
-    """Least squares on handwritten digits, unprotected: trains well for some tens of epochs, then collapses
-    by itself.
+    """Least squares on handwritten digits, unprotected: trains well for a while, then collapses by itself.
 
     Loss: LSGAN (Mao et al. 2017, P). Networks, learning rate 5e-3 and batch: O, chosen because the collapse
     comes by itself, from every seed tried, and not because anything is switched at some moment.
@@ -29,8 +28,7 @@ def digits_lsgan() -> Config:
 
 
 def digits_nsgan() -> Config:
-    """The non-saturating loss on handwritten digits, unprotected, at a learning rate it does not bear for
-    ever.
+    """The non-saturating loss on handwritten digits, unprotected, at a rate it does not bear for ever.
 
     Loss: Goodfellow et al. 2014 (P). Networks, learning rate 1e-2 and batch: O, as in ``digits-lsgan``.
     """
@@ -61,7 +59,7 @@ def digits_gn() -> Config:
     )
 
 
-def dcgan64_hinge_gn() -> Config:
+def dcgan64_gn() -> Config:
     """DCGAN at 64 pixels under gradient normalization, for any folder of images or packed ``.npz``.
 
     Networks: DCGAN (Radford et al. 2016, P: channels 512 to 64, batch norm in G), without batch norm in D,
@@ -69,7 +67,7 @@ def dcgan64_hinge_gn() -> Config:
     discriminator step: GN's CNN rows (C). Epochs: O.
     """
     return Config(
-        recipe="dcgan64-hinge-gn",
+        recipe="dcgan64-gn",
         dataset="images",
         size=64,
         channels=3,
@@ -114,5 +112,5 @@ _DIGITS_NETWORK: Final = Network(
 
 RECIPES: Final[dict[str, Recipe]] = {
     recipe.__name__.replace("_", "-"): recipe
-    for recipe in (digits_lsgan, digits_nsgan, digits_gn, dcgan64_hinge_gn, dcgan64_nsgan)
+    for recipe in (digits_lsgan, digits_nsgan, digits_gn, dcgan64_gn, dcgan64_nsgan)
 }

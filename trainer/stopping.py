@@ -4,21 +4,20 @@ Either only leaves a word here; the loop reads it between two steps, writes a ch
 """
 
 import signal
+import threading
 from collections.abc import Sequence
 from types import FrameType, TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 
 class Command(Protocol):
     @property
     def id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
 
 
 class CommandedRun(Protocol):
     def commands(self) -> Sequence[Command]: ...
-    def acknowledge(self, command_id: str, outcome: str, detail: str = "") -> None: ...
+    def acknowledge(self, command: str, outcome: Literal["done", "failed", "ignored"], /) -> None: ...
 
 
 class Stopping:
@@ -30,18 +29,17 @@ class Stopping:
         self._before: dict[int, signal._HANDLER] = {}
 
     def asked(self) -> str | None:
-        """Why to stop, or None. To be called between two steps."""
+        """Why to stop, or None. To be called between two steps. The only command allowed is stop."""
         for command in self.run.commands():
-            if command.kind == "stop":
-                self.reason = self.reason or "stop command"
-                self.run.acknowledge(command.id, "done")
-            else:
-                self.run.acknowledge(command.id, "ignored", f"this run does not obey {command.kind!r}")
+            self.reason = self.reason or "stopped by command"
+            self.run.acknowledge(command.id, "done")
         return self.reason
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._note)
+        # Only the main thread may catch signals.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -54,4 +52,4 @@ class Stopping:
         del frame
         if number == signal.SIGINT and self.reason is not None:
             raise KeyboardInterrupt
-        self.reason = signal.Signals(number).name
+        self.reason = f"stopped by {signal.Signals(number).name}"

@@ -1,15 +1,41 @@
-"""What the loop expects of whoever watches it, and the watch that sees nothing."""
+"""Who watches a training: the probes, or nobody. Either way the weights are the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from trainer.config import Config
-from trainer.critics import Critic
+from trainer.critics import Critic, RawCritic
 from trainer.data import ImageSet
+from trainer.probes.judges import Judge
+from trainer.probes.judges.digits import digits_judge
+from trainer.probes.watch import Watch as ProbeWatch
+
+
+class Run(Protocol):
+    """What a training says to the monitor, and hears from it: ``monitor.init()`` returns one."""
+
+    def declare(
+        self,
+        name: str,
+        *,
+        direction: Literal["higher", "lower", "none"] = "none",
+        lower: float | None = None,
+        role: str | None = None,
+        help: str = "",  # noqa: A002  the word of the wire
+    ) -> None: ...
+    def log(self, values: Mapping[str, Any], *, step: int, mark: int | None = None) -> None: ...
+    def mark(
+        self,
+        *,
+        step: int,
+        epoch: float | None = None,
+        images_seen: int | None = None,
+        expects: Sequence[str] = (),
+    ) -> int: ...
+    def log_images(self, name: str, images: Any, *, step: int, mark: int | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -23,39 +49,65 @@ class Subject:
     G_ema: nn.Module
     critic: Critic
     images: ImageSet
-    device: torch.device
+
+
+class Evaluation(Protocol):
+    @property
+    def mark(self) -> int: ...
+    @property
+    def values(self) -> Mapping[str, float | Tensor]: ...
 
 
 class Watch(Protocol):
-    def step(self, step: int, values: Mapping[str, Tensor], *, real: Tensor, fake: Tensor) -> None:
+    def step(self, *, real: Tensor, fake: Tensor, step: int) -> None:
         """After every generator step, with the last batches."""
 
-    def epoch(
-        self, step: int, values: Mapping[str, float | Tensor], *, epoch: int, images_seen: int
-    ) -> Mapping[str, float]:
-        """At an evaluation mark. Returns what a progress bar may show."""
+    def epoch(self, *, epoch: int, images_seen: int, step: int) -> Evaluation:
+        """At the end of an epoch: makes an evaluation mark."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any], /) -> None: ...
 
 
-WatchFactory = Callable[[Subject], Watch]
+WatchFactory = Callable[[Run, Subject], Watch]
+
+
+def probes(run: Run, subject: Subject) -> Watch:
+    """All probes. Quality and diversity need a judge of the data; so far only the digits have one."""
+    config = subject.config
+    judge: Judge | None = digits_judge() if config.dataset == "digits" else None
+    return ProbeWatch(
+        subject.G,
+        subject.D,
+        run,
+        critic=None if isinstance(subject.critic, RawCritic) else subject.critic,
+        G_ema=subject.G_ema,
+        real=subject.images,
+        judge=judge,
+        z=config.network.z_dim,
+        every={} if judge else {"quality": None},
+        seed=config.seed,
+    )
+
+
+@dataclass(frozen=True)
+class BareMark:
+    mark: int
+    values: Mapping[str, float | Tensor]
 
 
 class Unwatched:
-    """Trains without any measurement."""
+    """No probes: only the marks, which tell the epochs."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, run: Run, subject: Subject) -> None:
         del subject
+        self.run = run
 
-    def step(self, step: int, values: Mapping[str, Tensor], *, real: Tensor, fake: Tensor) -> None:
+    def step(self, *, real: Tensor, fake: Tensor, step: int) -> None:
         pass
 
-    def epoch(
-        self, step: int, values: Mapping[str, float | Tensor], *, epoch: int, images_seen: int
-    ) -> Mapping[str, float]:
-        del step, values, epoch, images_seen
-        return {}
+    def epoch(self, *, epoch: int, images_seen: int, step: int) -> BareMark:
+        return BareMark(self.run.mark(step=step, epoch=epoch, images_seen=images_seen, expects=()), {})
 
     def state_dict(self) -> dict[str, Any]:
         return {}

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from trainer.config import Config, Normalization, require
+from trainer.config import Config, Normalization
 from trainer.networks.normalization import norm_layers
 
 
@@ -47,7 +47,6 @@ class Discriminator(nn.Module):
 
 def build(config: Config) -> tuple[Generator, Discriminator]:
     network, size, channels = config.network, config.size, config.channels
-    require(size % 16 == 0, f"size = {size}: DCGAN needs a multiple of 16")
     return (
         Generator(network.z_dim, network.width_g, size, channels, network.norm_g),
         Discriminator(network.width_d, size, channels, network.norm_d),

@@ -7,7 +7,7 @@ score comes from one linear layer.
 
 from torch import Tensor, nn
 
-from trainer.config import Config, Normalization, require
+from trainer.config import Config, Normalization
 from trainer.networks.normalization import norm_layers
 
 
@@ -57,7 +57,6 @@ class Discriminator(nn.Module):
 
 def build(config: Config) -> tuple[Generator, Discriminator]:
     network, size, channels = config.network, config.size, config.channels
-    require(size % 4 == 0, f"size = {size}: the small networks need a multiple of 4")
     return (
         Generator(network.z_dim, network.width_g, size, channels, network.norm_g),
         Discriminator(network.width_d, size, channels, network.norm_d),

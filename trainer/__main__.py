@@ -1,0 +1,5 @@
+"""``python -m trainer`` is ``gantrain``."""
+
+from trainer.cli import main
+
+main()

@@ -1,0 +1,112 @@
+"""gantrain: train a recipe, list and show recipes, go on with a training that was stopped."""
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from trainer.config import Config, to_dict
+from trainer.errors import TrainingError
+from trainer.options import Options
+from trainer.recipes import RECIPES
+
+USAGE = """\
+usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every option
+       gantrain list                  the recipes
+       gantrain show RECIPE           where a recipe comes from, and all its settings
+       gantrain resume RUN [OPTIONS]  go on with a training: its folder, or its run's id"""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Settings of the recipe, and options of this training."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    options: Annotated[Options, tyro.conf.arg(name="")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.captureWarnings(True)
+    try:
+        match list(sys.argv[1:] if arguments is None else arguments):
+            case [] | ["-h" | "--help"]:
+                print(USAGE)
+            case ["list"]:
+                print("\n".join(f"{name:<16} {summary(name)}" for name in RECIPES))
+            case ["show", name]:
+                show(known(name))
+            case ["resume", where, *options]:
+                resume(where, options)
+            case [name, *options]:
+                start(known(name), options)
+    except TrainingError as problem:
+        sys.exit(f"gantrain: {problem}")
+
+
+def known(name: str) -> str:
+    if name in RECIPES:
+        return name
+    near = get_close_matches(name, RECIPES, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    raise TrainingError(f"there is no recipe {name!r}.{meant} `gantrain list` shows all.")
+
+
+def summary(name: str) -> str:
+    return (RECIPES[name].__doc__ or "").split("\n")[0]
+
+
+def show(name: str) -> None:
+    print("\n".join(line.strip() for line in (RECIPES[name].__doc__ or "").splitlines()))
+    for flag, value in flags(to_dict(RECIPES[name]())):
+        print(flag, value)
+
+
+def flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[tuple[str, str]]:
+    """Every setting as it is typed."""
+    for key, value in settings.items():
+        flag = prefix + key.replace("_", "-")
+        if isinstance(value, dict):
+            yield from flags(value, f"{flag}.")
+        elif isinstance(value, bool):
+            yield flag if value else f"--no-{flag.removeprefix('--')}", ""
+        elif key != "recipe":
+            yield flag, " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def start(name: str, arguments: Sequence[str]) -> None:
+    chosen = tyro.cli(
+        Arguments,
+        default=Arguments(RECIPES[name](), Options()),
+        args=arguments,
+        prog=f"gantrain {name}",
+        description=summary(name),
+    )
+    from trainer.session import run_training  # noqa: PLC0415  torch is slow to import, and --help needs none
+
+    run_training(chosen.config, chosen.options)
+
+
+def resume(where: str, arguments: Sequence[str]) -> None:
+    from trainer.session import run_training, trainings  # noqa: PLC0415  as above
+    from trainer.training_directory import TrainingDirectory  # noqa: PLC0415
+
+    folder = Path(where) if Path(where).is_dir() else trainings() / where
+    checkpoint = TrainingDirectory(folder).checkpoints.newest()
+    if checkpoint is None:
+        raise TrainingError(
+            f"no checkpoint in {folder.absolute()}: pass the folder of a training, or a run's id"
+        )
+    chosen = tyro.cli(
+        Arguments,
+        default=Arguments(checkpoint.config, Options(out=folder, resume=True)),
+        args=arguments,
+        prog=f"gantrain resume {where}",
+        description=f"Go on from step {checkpoint.step}.",
+    )
+    run_training(chosen.config, replace(chosen.options, out=folder, resume=True))

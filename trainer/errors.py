@@ -1,0 +1,21 @@
+"""What the person who started a training can put right; each message says how."""
+
+
+class TrainingError(Exception):
+    """Base of the others: the command line prints it as one line."""
+
+
+class ConfigError(TrainingError, ValueError):
+    """A setting that cannot be trained with."""
+
+
+class DataError(TrainingError):
+    """Data that cannot be trained on."""
+
+
+class CheckpointError(TrainingError):
+    """No checkpoint to go on from, or one that does not fit."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """The content of a checkpoint is not what was written."""

@@ -1,0 +1,26 @@
+"""What a training is besides its configuration: where it reports to, where it lies, what it runs on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where it reports to, where it lies, what it runs on."""
+
+    #: Address of the service (default: GANWATCH_SERVER). Without one, everything waits for ``ganwatch sync``.
+    server: str | None = None
+    project: str = "default"
+    #: Shown on the page (default: the recipe and the seed).
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    #: Folder of the checkpoints (default: trainings/RUN in GANWATCH_DIR or in ./.ganwatch).
+    out: Path | None = None
+    #: Go on with the training in ``out``, if there is one.
+    resume: bool = False
+    #: cpu, cuda, cuda:1 (default: a GPU where there is one).
+    device: str | None = None
+    #: Measure while training. The weights are the same either way.
+    probes: bool = True
+    #: No progress bar.
+    quiet: bool = False

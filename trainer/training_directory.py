@@ -1,0 +1,61 @@
+"""What one training keeps on disk: its checkpoints, and which run it is.
+
+``run.json`` names the run, and the step at which the training ended in order. While it trains the step is
+missing, so after a kill it is known that more may have been logged than the last checkpoint holds.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trainer.checkpoint import CheckpointDirectory
+from trainer.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    run: str
+    project: str
+    name: str | None
+    ended_at: int | None = None
+
+
+class TrainingDirectory:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = CheckpointDirectory(path / "checkpoints")
+        self._record = path / "run.json"
+
+    def holds_training(self) -> bool:
+        return self._record.exists()
+
+    def record(self) -> RunRecord:
+        try:
+            return RunRecord(**json.loads(self._record.read_text()))
+        except (OSError, ValueError, TypeError) as problem:
+            raise CheckpointError(
+                f"{self._record.absolute()} names no run to go on with: {problem}"
+            ) from problem
+
+    def write_record(self, record: RunRecord) -> None:
+        partial = self._record.with_suffix(".partial")
+        with partial.open("w") as file:
+            json.dump(asdict(record), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._record)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One training at a time; the lock dies with the process."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                raise CheckpointError(f"another process trains in {self.path.absolute()}") from problem
+            yield
