@@ -1,0 +1,154 @@
+"""What the probes' series say about themselves: unit, direction, bounds, role, and the tooltip's words."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from .judges import Judge
+from .recorder import Series
+
+NETWORKS: Final = {"g": "generator", "d": "discriminator"}
+ROLES: Final = {"g": "G", "d": "D"}
+
+
+def iteration_angles() -> Iterator[Series]:
+    for net, word in NETWORKS.items():
+        yield Series(
+            name=f"angle/iter/{net}",
+            unit="°",
+            lower=0,
+            upper=180,
+            role=f"S_{ROLES[net]}",
+            help=f"Stability: how far the {word}'s weights turned during one generator step, as the angle "
+            "between them before and after. Good: settles and stays low. A leap by an order of magnitude "
+            "is an early sign of collapse.",
+        )
+
+
+def epoch_angles(layers: dict[str, Iterable[str]]) -> Iterator[Series]:
+    """``layers``: names of each network's layers."""
+    for net, word in NETWORKS.items():
+        yield Series(
+            name=f"angle/epoch/{net}",
+            unit="°",
+            lower=0,
+            upper=180,
+            role=f"S_{ROLES[net]}_ep",
+            help=f"Stability: how far the {word}'s weights turned since the mark before, as the angle "
+            "between them then and now. Good: falls and settles. A leap that stays says that training "
+            "left the place where it was good.",
+        )
+        yield Series(
+            name=f"weight_norm/{net}",
+            lower=0,
+            role=f"wn_{ROLES[net]}",
+            help=f"Length of the {word}'s weights, all of its matrices and kernels as one vector. Good: "
+            "grows slowly. The longer they are, the smaller the angle that the same update makes.",
+        )
+        yield Series(
+            name=f"relative_update/{net}",
+            lower=0,
+            help=f"How much of the {word} was rewritten since the mark before: length of the change of "
+            "its weights over their length then. Good: well under 1, and falling. Unlike the angle it "
+            "also sees a change of length.",
+        )
+        for layer in layers[net]:
+            yield Series(
+                name=f"angle/layer/{net}/{layer}",
+                unit="°",
+                lower=0,
+                upper=180,
+                help=f"How far the weights of the {word}'s layer {layer} turned since the mark before. "
+                "Shows which layer a leap of the whole network comes from.",
+            )
+
+
+def gradient_norms(*, is_normalized: bool) -> Iterator[Series]:
+    for side, word in {"real": "real images", "fake": "generated images"}.items():
+        yield Series(
+            name=f"gradient_norm/{side}",
+            kind="distribution",
+            lower=0,
+            role=f"gn_{side}",
+            help=f"How steep the critic is at {word}: the length of its output's gradient by the image, "
+            "one number a sample of the batch, critic in eval mode. Good: quantiles close together and "
+            "steady. Upper quantiles that climb by orders of magnitude say that the critic becomes a "
+            "cliff; all near 0, that the generator learns nothing.",
+        )
+        if is_normalized:
+            yield Series(
+                name=f"gradient_norm_raw/{side}",
+                kind="distribution",
+                lower=0,
+                help=f"The same of the discriminator without its normalization, at {word}. It may grow "
+                "freely: what the generator feels is the normalized one.",
+            )
+
+
+def judged(judge: Judge, n: int, n_real: int) -> Iterator[Series]:
+    samples = f"{n} samples from latents that never change. {judge.help}"
+
+    def series(
+        name: str,
+        meaning: str,
+        *,
+        role: str | None = None,
+        higher: bool = False,
+        upper: float | None = None,
+        n: int = n,
+    ) -> Series:
+        return Series(
+            name=f"{name}/{judge.name}",
+            lower=0,
+            upper=upper,
+            direction="higher" if higher else "none",
+            unit="nats" if name in {"diversity", "diversity_se", "diversity_real"} else "",
+            role=role,
+            judge=judge.name,
+            m=judge.m,
+            n=n,
+            help=meaning,
+        )
+
+    yield series(
+        "quality",
+        f"Q: how surely a sample is what it should be, on average. {samples} Good: climbs to the value of "
+        "real images and stays.",
+        role="Q",
+        higher=True,
+        upper=1,
+    )
+    yield series(
+        "quality_se",
+        "Standard error of Q: the samples' standard deviation over the root of their number.",
+        upper=0.5,
+    )
+    yield series(
+        "diversity",
+        f"D: entropy of how samples spread over {judge.m} modes, shrunk by James and Stein's rule. "
+        f"{samples} Good: near the same number for real images; {math.log(judge.m):.3f} would be all "
+        "modes alike. A fall says that modes are dropped.",
+        role="D",
+        higher=True,
+        upper=math.log(judge.m),
+    )
+    yield series("diversity_se", "Standard error of D, by leaving out one sample at a time (jackknife).")
+    yield series("diversity_share", "D as a share of the most it could be, ln m.", higher=True, upper=1)
+    yield series(
+        "diversity_real",
+        f"D of {n_real} real images, by the same judge and estimator: where D should be.",
+        upper=math.log(judge.m),
+        n=n_real,
+    )
+    yield series(
+        "modes_seen",
+        f"How many of the {judge.m} modes at least one sample fell into.",
+        higher=True,
+        upper=judge.m,
+    )
+    yield series(
+        "shrinkage",
+        "Lambda of the estimate of D: 0 trusts the counts, 1 puts the uniform in their place. Good: near "
+        "0. High where counts are nearly uniform or samples few.",
+        upper=1,
+    )

@@ -1,0 +1,85 @@
+"""Where measurements go. A run is anything with ``log`` and ``log_images``; what else it can do is used if
+it is there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from .gradient_norms import DISTRIBUTION_FIELDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """What a series is: all that an axis, a tooltip and a detector need to know of it."""
+
+    name: str
+    help: str
+    kind: Literal["scalar", "distribution"] = "scalar"
+    unit: str = ""
+    direction: Literal["higher", "lower", "none"] = "none"
+    lower: float | None = None
+    upper: float | None = None
+    role: str | None = None
+    judge: str | None = None
+    m: int | None = None
+    n: int | None = None
+
+
+class Recorder:
+    """A run, whatever it can do.
+
+    Without ``declare`` series go undeclared; without ``mark`` marks are counted here and values do not name
+    them; without ``log_distribution`` each field becomes a number of its own (``gradient_norm/real/p50``).
+    """
+
+    def __init__(self, run: Any) -> None:
+        missing = [name for name in ("log", "log_images") if not callable(getattr(run, name, None))]
+        if missing:
+            raise TypeError(
+                f"run has no {' and no '.join(missing)}: pass what monitor.init() returns, or the like"
+            )
+        self.run = run
+        self._has_marks = hasattr(run, "mark")
+        self._marks = 0
+
+    def declare(self, series: Series) -> None:
+        if hasattr(self.run, "declare"):
+            self.run.declare(**asdict(series))
+
+    def mark(self, step: int, epoch: float | None, images_seen: int | None, expects: Sequence[str]) -> int:
+        if self._has_marks:
+            index: int = self.run.mark(
+                step=step, epoch=epoch, images_seen=images_seen, expects=tuple(expects)
+            )
+            return index
+        self._marks += 1
+        return self._marks - 1
+
+    def log(self, values: Mapping[str, float | Tensor], step: int, mark: int | None = None) -> None:
+        self.run.log(values, step=step, **self._naming(mark))
+
+    def log_distribution(self, name: str, values: Tensor, step: int) -> None:
+        if hasattr(self.run, "log_distribution"):
+            self.run.log_distribution(name, values, step=step)
+        else:
+            fields = zip(DISTRIBUTION_FIELDS, values, strict=True)
+            self.run.log({f"{name}/{field}": value for field, value in fields}, step=step)
+
+    def log_images(
+        self,
+        name: str,
+        pixels: Tensor,
+        step: int,
+        *,
+        mark: int | None = None,
+        caption: str = "",
+        scores: Sequence[float] = (),
+    ) -> None:
+        said = {"mark": mark, "caption": caption, "scores": scores} if self._has_marks else {}
+        self.run.log_images(name, pixels, step=step, **said)
+
+    def _naming(self, mark: int | None) -> dict[str, int]:
+        return {"mark": mark} if self._has_marks and mark is not None else {}

@@ -1,0 +1,218 @@
+"""Three lines in anybody's training loop that measure it.
+
+    watch = Watch(G, D, run, critic=h, real=images, judge=digits_judge(), z=128)
+    ...
+    watch.step(real=x, fake=g)      # after every generator step, with the last batches
+    watch.epoch()                   # at epoch ends: an evaluation mark
+
+Watching changes nothing: weights, buffers, gradients, modes and random states are, bit for bit, what they
+would be without. What a probe needs and was not given is refused before the first step, by an error that
+says what to pass.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import declarations
+from .angles import WeightTrace, layers_of
+from .evaluation import Evaluator
+from .gradient_norms import distribution, gradient_norms
+from .judges import Judge
+from .preparation import Every, latent_source, missing, rehearse, schedule, unwrapped
+from .real_images import draw_real
+from .recorder import Recorder, Series
+from .sample_grid import LatentSource, Sampler
+from .undisturbed import undisturbed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The mark that ``epoch`` made, and the numbers that name it, by series."""
+
+    mark: int
+    values: Mapping[str, float | Tensor]
+
+
+class Watch:
+    """Measures a GAN while it trains, and logs what it measures into ``run``.
+
+    G, D:       the trained networks, also inside DistributedDataParallel or torch.compile.
+    run:        what ``monitor.init`` returns, or anything with ``log`` and ``log_images``.
+    critic:     what the loss sees of D, called with images (a normalized critic). Default: D itself.
+    G_ema:      the generator that is sampled and judged. Default: G.
+    real:       real images to compare with, in [-1, 1] or uint8: a tensor [N, C, H, W], a dataset or its
+                loader.
+    judge:      scores samples (``judges/``).
+    z:          what G takes for one sample: its latent's size, or shape, or (n, generator) -> inputs.
+    every:      changes of ``preparation.SCHEDULE``, as {"gradient_norms": 100, "quality": None}.
+    n_eval:     how many samples are judged at a mark, and how many real images once.
+    n_grid:     how many samples are shown.
+    seed:       of the latents and of the choice of real images, in generators of their own.
+    everything: angles over all parameters, biases and gains too.
+    """
+
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module,
+        run: Any,
+        *,
+        critic: Callable[[Tensor], Tensor] | None = None,
+        G_ema: nn.Module | None = None,
+        real: object = None,
+        judge: Judge | None = None,
+        z: int | Sequence[int] | LatentSource | None = None,
+        every: Mapping[str, Every] | None = None,
+        n_eval: int = 1000,
+        n_grid: int = 64,
+        seed: int = 0,
+        everything: bool = False,
+    ) -> None:
+        self.every = schedule(every or {})
+        self.recorder = Recorder(run)
+        self.steps = 0
+        self.marks = 0
+        G, self.D = unwrapped(G), unwrapped(D)
+        self.critic = self.D if critic is None or critic is D else critic
+        layers = {"g": layers_of(G, everything=everything), "d": layers_of(self.D, everything=everything)}
+        self.step_traces = {net: WeightTrace(layers[net], "device") for net in layers if self.every["angles"]}
+        self.epoch_traces = {
+            net: WeightTrace(layers[net], "host") for net in layers if self.every["epoch_angles"]
+        }
+        self.evaluator: Evaluator | None = None
+        if self.every["quality"] or self.every["samples"]:
+            if z is None:
+                raise missing(
+                    "quality" if self.every["quality"] else "samples", "z=..., what G takes for one sample"
+                )
+            sampler = Sampler(unwrapped(G_ema) if G_ema is not None else G, latent_source(z), seed)
+            real_images = None
+            if self.every["quality"]:
+                if judge is None:
+                    raise missing("quality", "judge=..., what scores samples")
+                if real is None:
+                    raise missing("quality", "real=..., images to compare with")
+                real_images = draw_real(real, n_eval, seed)
+            else:
+                judge = None
+            critic = self.critic if self.every["gradient_norms"] else None
+            rehearse(sampler, self.D, critic, judge, draws=self.every["samples"] is not None)
+            n_grid = n_grid if self.every["samples"] else 0
+            self.evaluator = Evaluator(sampler, judge, real_images, n_eval, n_grid)
+        for series in self._series():
+            self.recorder.declare(series)
+
+    def step(
+        self, *, real: Tensor | None = None, fake: Tensor | None = None, step: int | None = None
+    ) -> None:
+        """After every generator step, with the last real and generated batch. ``step`` counts from 1, by
+        itself if not given.
+        """
+        self.steps = self.steps + 1 if step is None else step
+        self._iteration_angles()
+        if self.every["gradient_norms"]:
+            if real is None or fake is None:
+                raise missing("gradient_norms", "step(real=x, fake=g), the last batches")
+            if self._is_due("gradient_norms"):
+                self._gradient_norms(real, fake)
+
+    def epoch(
+        self, *, epoch: float | None = None, images_seen: int | None = None, step: int | None = None
+    ) -> Evaluation:
+        """At the end of an epoch, after its last ``step``: an evaluation mark, and all that is measured at
+        marks.
+
+        ``epoch`` counts from 1, by itself if not given.
+        """
+        step = self.steps if step is None else step
+        self.marks += 1
+        expects = [series.role for series in self._at_marks() if series.role]
+        mark = self.recorder.mark(step, self.marks if epoch is None else epoch, images_seen, expects)
+        values = self._epoch_angles()
+        if self.evaluator:
+            look = self.evaluator.look()
+            values |= look.values
+            if self.every["samples"]:
+                caption = "Samples from latents that never change"
+                self.recorder.log_images(
+                    "samples", look.pixels, step, mark=mark, caption=caption, scores=look.scores
+                )
+        self.recorder.log(values, step, mark)
+        return Evaluation(mark, values)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training that goes on from a checkpoint needs to log the very same numbers."""
+        return {
+            "steps": self.steps,
+            "marks": self.marks,
+            "step_traces": {net: trace.state_dict() for net, trace in self.step_traces.items()},
+            "epoch_traces": {net: trace.state_dict() for net, trace in self.epoch_traces.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """After the networks have theirs: a probe that the checkpoint did not have begins from them."""
+        self.steps, self.marks = state["steps"], state["marks"]
+        for key, traces in (("step_traces", self.step_traces), ("epoch_traces", self.epoch_traces)):
+            for net, trace in traces.items():
+                if net in state[key]:
+                    trace.load_state_dict(state[key][net])
+                else:
+                    trace.remember()
+
+    def _is_due(self, probe: str, ahead: int = 0) -> bool:
+        every = self.every[probe]
+        return isinstance(every, int) and (self.steps + ahead) % every == 0
+
+    def _iteration_angles(self) -> None:
+        """Always the turn of a single generator step, however rarely it is measured."""
+        turns = (
+            {net: trace.turn() for net, trace in self.step_traces.items()} if self._is_due("angles") else {}
+        )
+        if turns:
+            self.recorder.log({f"angle/iter/{net}": turn.angle for net, turn in turns.items()}, self.steps)
+        if self._is_due("angles", ahead=1):
+            for net, trace in self.step_traces.items():
+                trace.remember(turns[net].norm if net in turns else None)
+
+    def _epoch_angles(self) -> dict[str, float | Tensor]:
+        values: dict[str, float | Tensor] = {}
+        for net, trace in self.epoch_traces.items():
+            turn = trace.turn()
+            values[f"angle/epoch/{net}"] = turn.angle
+            values[f"weight_norm/{net}"] = turn.norm
+            values[f"relative_update/{net}"] = turn.relative_update
+            values |= {f"angle/layer/{net}/{layer}": part.angle for layer, part in trace.turns().items()}
+            trace.remember(turn.norm)
+        return values
+
+    def _gradient_norms(self, real: Tensor, fake: Tensor) -> None:
+        images = torch.cat([real.detach(), fake.detach()])
+        with undisturbed(self.D, self.critic):
+            for name, score in self._scores().items():
+                of_real, of_fake = torch.split(gradient_norms(score, images), [len(real), len(fake)])
+                self.recorder.log_distribution(f"{name}/real", distribution(of_real), self.steps)
+                self.recorder.log_distribution(f"{name}/fake", distribution(of_fake), self.steps)
+
+    def _scores(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        if self.critic is self.D:
+            return {"gradient_norm": self.critic}
+        return {"gradient_norm": self.critic, "gradient_norm_raw": self.D}
+
+    def _series(self) -> Iterator[Series]:
+        if self.every["angles"]:
+            yield from declarations.iteration_angles()
+        if self.every["gradient_norms"]:
+            yield from declarations.gradient_norms(is_normalized=self.critic is not self.D)
+        yield from self._at_marks()
+
+    def _at_marks(self) -> Iterator[Series]:
+        if self.epoch_traces:
+            yield from declarations.epoch_angles(
+                {net: trace.layers for net, trace in self.epoch_traces.items()}
+            )
+        if self.evaluator and self.evaluator.judge:
+            yield from declarations.judged(self.evaluator.judge, self.evaluator.n_eval, self.evaluator.n_real)
