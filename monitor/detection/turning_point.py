@@ -58,6 +58,8 @@ NAMED = 0.5
 SILENT, RECOVERED = 3, 30
 #: Angles below this (degrees) are all the same: nothing moves.
 SMALLEST_ANGLE = 1e-3
+#: Values of Q and D beyond this are all the same: no judge gives them, and sums of them must stay finite.
+LARGEST = 1e6
 
 #: Raised with every change that makes old states mean something else.
 STATE_VERSION = 1
@@ -123,10 +125,9 @@ class TurningPointDetector:
                 channel.miss()
                 continue
             seen = True
-            if name == "Q":
-                channel.update(self.index, value)
-            elif name == "D":
-                channel.update(self.index, value / self.ln_m)
+            if name in {"Q", "D"}:
+                value = min(max(value, -LARGEST), LARGEST)
+                channel.update(self.index, value / self.ln_m if name == "D" else value)
             else:
                 rate = record.get("lr_g" if name in GENERATOR else "lr_d") or 0.0
                 log_rate = log(rate) if isfinite(rate) and rate > 0 else 0.0
@@ -228,7 +229,7 @@ class TurningPointDetector:
         return [name for name in names if self.channels[name].is_ready]
 
     def _detail(self, signal: str) -> dict[str, Any]:
-        role = max(self._names(signal), key=lambda name: self.channels[name].worst)
+        role = max(self._names(signal), key=self._weight)
         channel = self.channels[role]
         before = channel.level
         # Angles are shown at their worst: after a leap they may die down again within a record.
@@ -242,6 +243,12 @@ class TurningPointDetector:
             "direction": "up" if rises else "down",
             "unit": UNITS[signal],
         }
+
+    def _weight(self, name: str) -> tuple[bool, float]:
+        """What makes a channel speak for its signal: it leapt rather than died down, and how far."""
+        channel = self.channels[name]
+        has_risen = channel.peak is not None and channel.level is not None and channel.peak > channel.level
+        return has_risen, channel.worst
 
     def _unscaled(self, role: str, value: float | None) -> float | None:
         if value is None or role == "Q":

@@ -17,7 +17,7 @@ NAMES = {
 
 def quantity(value: float, unit: str) -> str:
     """Three significant digits and the unit: ``2.24 nats``, ``48.1°``."""
-    digits = f"{value:#.3g}".rstrip(".") if abs(value) >= 0.01 else f"{value:.2g}"
+    digits = f"{value:#.3g}".rstrip(".") if abs(value) >= 0.01 else f"{value:.3f}"
     return f"{digits}{unit}" if unit == "°" else f"{digits} {unit}".rstrip()
 
 

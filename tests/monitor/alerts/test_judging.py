@@ -1,0 +1,231 @@
+import math
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+
+from monitor.alerts.judging import judge_run
+from monitor.store import alerts, runs
+from monitor.store.database import Database
+from monitor.store.schema import DetectorState, Outbox
+from tests.monitor.alerts.streaming import STEPS, Training
+from tests.monitor.detection.training import between, missing, natural_collapse, training, turn
+
+COLLAPSING = training(70, 1, natural_collapse(50))
+CHANNELS = ("webhook",)
+
+
+def alerts_of(db: Database, run: str = "run") -> list[dict[str, Any]]:
+    with db.read() as c:
+        return alerts.list_alerts(c, run)
+
+
+def waiting(db: Database) -> list[tuple[str, str]]:
+    with db.read() as c:
+        rows = c.execute(select(Outbox.id, Outbox.body).order_by(Outbox.created, Outbox.id))
+        return [(row.id, row.body["type"]) for row in rows]
+
+
+def outcome(db: Database) -> Any:
+    """All that judging leaves behind, without the times at which it happened to be done."""
+    times = {"began", "updated", "resolved", "run_name"}
+    found = [
+        {key: value for key, value in alert.items() if key not in times} for alert in alerts_of(db)
+    ]
+    for alert in found:
+        alert["transitions"] = [(t["state"], t["reason"]) for t in alert["transitions"]]
+    with db.read() as c:
+        standings = c.execute(select(DetectorState.attempt, DetectorState.cursor, DetectorState.state))
+        return found, [tuple(row) for row in standings], waiting(db)
+
+
+def test_a_collapse_becomes_one_alert_that_says_what_moved(db: Database) -> None:
+    run = Training(db)
+    for i, record in enumerate(COLLAPSING):
+        run.epoch(record, float(i))
+        judge_run(db, "run", float(i), CHANNELS)
+    (alert,) = alerts_of(db)
+    assert (alert["rule"], alert["state"], alert["severity"]) == ("turning-point", "firing", "critical")
+    assert (alert["onset_epoch"], alert["onset_step"]) == (50.0, 51 * STEPS)
+    assert (alert["detected_epoch"], alert["detected_step"]) == (51.0, 52 * STEPS)
+    assert alert["title"] == "Turning point at epoch 50"
+    assert {s["signal"]: s["series"] for s in alert["signals"]}["D"] == "diversity/test"
+    assert [t["state"] for t in alert["transitions"]] == ["pending", "firing"]
+    assert [t["time"] for t in alert["transitions"]] == [50.0, 51.0]
+    assert [kind for _, kind in waiting(db)] == ["alert.firing"]
+
+
+def test_a_healthy_run_has_no_alert(db: Database) -> None:
+    Training(db).epochs(training(90, 2))
+    assert judge_run(db, "run", 0.0, CHANNELS) == frozenset()
+    assert alerts_of(db) == []
+
+
+def test_judging_says_when_pages_are_stale_and_raises_the_version(db: Database) -> None:
+    Training(db).epochs(COLLAPSING)
+    with db.read() as c:
+        before = runs.get_run(c, "run")["version"]
+    assert judge_run(db, "run", 1.0, CHANNELS) == {"alerts"}
+    assert judge_run(db, "run", 2.0, CHANNELS) == frozenset()
+    with db.read() as c:
+        assert runs.get_run(c, "run")["version"] > before
+
+
+def test_all_at_once_or_one_by_one_gives_the_same(tmp_path: Any) -> None:
+    outcomes = []
+    for name in ("stepwise", "at once"):
+        db = Database(f"sqlite:///{tmp_path}/{name}.db")
+        db.migrate()
+        run = Training(db)
+        for record in COLLAPSING:
+            run.epoch(record, 0.0)
+            if name == "stepwise":
+                judge_run(db, "run", 0.0, CHANNELS)
+        judge_run(db, "run", 0.0, CHANNELS)
+        outcomes.append(outcome(db))
+        db.close()
+    assert outcomes[0] == outcomes[1]
+
+
+class Killed(Exception):
+    """Stands for SIGKILL: nothing after it runs, nothing of the open transaction stays."""
+
+
+def test_a_kill_at_any_statement_loses_and_doubles_nothing(tmp_path: Any) -> None:
+    steady = Database(f"sqlite:///{tmp_path}/steady.db")
+    steady.migrate()
+    Training(steady).epochs(COLLAPSING)
+    judge_run(steady, "run", 0.0, CHANNELS)
+    expected = outcome(steady)
+    steady.close()
+    assert len(expected[0]) == len(expected[2]) == 1
+
+    statement = 0
+    survived = False
+    while not survived:
+        statement += 1
+        db = Database(f"sqlite:///{tmp_path}/killed-{statement}.db")
+        db.migrate()
+        Training(db).epochs(COLLAPSING)
+        left = statement
+
+        def kill(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+
+        event.listen(db.engine, "before_cursor_execute", kill)
+        try:
+            judge_run(db, "run", 0.0, CHANNELS)
+            survived = left > 0
+        except Killed:
+            pass
+        event.remove(db.engine, "before_cursor_execute", kill)
+        judge_run(db, "run", 0.0, CHANNELS)
+        assert outcome(db) == expected
+        db.close()
+    assert statement > 20
+
+
+def test_values_that_come_after_their_mark_are_waited_for(db: Database) -> None:
+    run = Training(db)
+    run.epochs(COLLAPSING[:60])
+    judge_run(db, "run", 0.0, CHANNELS)
+    with db.read() as c:
+        assert c.execute(select(DetectorState.cursor)).scalar_one() == 60
+
+
+def test_lost_is_an_alert_that_ends_when_the_run_is_heard_of_again(db: Database) -> None:
+    run = Training(db)
+    run.epochs(training(5, 3), now=10.0)
+    assert runs.mark_lost(db, 100.0, silent_for=60.0) == ["run"]
+    assert judge_run(db, "run", 100.0, CHANNELS) == {"alerts"}
+    assert judge_run(db, "run", 101.0, CHANNELS) == frozenset()
+    (alert,) = alerts_of(db)
+    assert (alert["rule"], alert["state"]) == ("lost-run", "firing")
+    run.heartbeat(200.0)
+    judge_run(db, "run", 200.0, CHANNELS)
+    (alert,) = alerts_of(db)
+    assert alert["state"] == "resolved"
+    assert [kind for _, kind in waiting(db)] == ["alert.firing", "alert.resolved"]
+    runs.mark_lost(db, 400.0, silent_for=60.0)
+    judge_run(db, "run", 400.0, CHANNELS)
+    assert [alert["state"] for alert in alerts_of(db)] == ["firing", "resolved"]
+
+
+@pytest.mark.parametrize("state", ["finished", "failed"])
+def test_the_end_of_a_run_resolves_no_alert(db: Database, state: Any) -> None:
+    run = Training(db)
+    run.epochs(COLLAPSING)
+    judge_run(db, "run", 1.0, CHANNELS)
+    run.end(state, 2.0)
+    judge_run(db, "run", 2.0, CHANNELS)
+    (alert,) = alerts_of(db)
+    assert alert["state"] == "firing"
+
+
+def test_a_loss_that_is_no_number_fires_at_its_step(db: Database) -> None:
+    run = Training(db)
+    run.epochs(training(6, 4, missing(4, math.inf, "loss_G", "loss_D")))
+    # The trainings made here log no losses until they are given.
+    run.epoch({**training(1, 4)[0], "loss_D": math.nan}, 1.0)
+    judge_run(db, "run", 1.0, CHANNELS)
+    (alert,) = alerts_of(db)
+    assert (alert["rule"], alert["state"]) == ("non-finite", "firing")
+    assert alert["title"] == "NaN or infinity in loss/g and loss/d"
+    assert alert["onset_step"] == 4 * STEPS + 1
+    judge_run(db, "run", 2.0, CHANNELS)
+    assert len(waiting(db)) == 1
+
+
+def test_a_rollback_ends_the_alert_and_the_new_attempt_remembers_the_steady_phase(db: Database) -> None:
+    run = Training(db)
+    run.epochs(COLLAPSING)
+    judge_run(db, "run", 1.0, CHANNELS)
+    run.rewind(45 * STEPS, 2.0)
+    judge_run(db, "run", 2.0, CHANNELS)
+    (alert,) = alerts_of(db)
+    assert alert["state"] == "resolved"
+    assert alert["transitions"][-1]["reason"] == f"the run went back to step {45 * STEPS}"
+    run.epochs(training(70, 1, turn(55))[45:])
+    judge_run(db, "run", 3.0, CHANNELS)
+    second = next(alert for alert in alerts_of(db) if alert["attempt"] == 1)
+    assert second["state"] == "firing"
+    assert second["onset_step"] == 56 * STEPS
+
+
+def test_a_dip_is_suspected_and_told_to_nobody(db: Database) -> None:
+    run = Training(db)
+    glitch = between(50, 51, Q=0.2, D=0.3, S_G=5, S_D=5, S_G_ep=5, S_D_ep=5)
+    for i, record in enumerate(training(60, 5, glitch)):
+        run.epoch(record, float(i))
+        judge_run(db, "run", float(i), CHANNELS)
+    (alert,) = alerts_of(db)
+    assert [t["state"] for t in alert["transitions"]] == ["pending", "resolved"]
+    assert waiting(db) == []
+
+
+def test_a_gap_does_not_resolve_a_suspicion(db: Database) -> None:
+    run = Training(db)
+    gone = missing(51, math.inf, "Q", "D", "S_G", "S_D", "S_G_ep", "S_D_ep")
+    for i, record in enumerate(training(53, 6, natural_collapse(50), gone)):
+        run.epoch(record, float(i))
+        judge_run(db, "run", float(i), CHANNELS)
+    states = {alert["rule"]: alert["state"] for alert in alerts_of(db)}
+    assert states["turning-point"] == "pending"
+
+
+def test_a_clock_that_jumps_back_a_day_neither_loses_nor_doubles(db: Database) -> None:
+    run = Training(db)
+    for i, record in enumerate(COLLAPSING):
+        run.epoch(record, float(i))
+        judge_run(db, "run", 1e6 + (i if i <= 50 else i - 86400.0), CHANNELS)
+    (alert,) = alerts_of(db)
+    times = [t["time"] for t in alert["transitions"]]
+    assert times == sorted(times)
+    assert len(waiting(db)) == 1
+
+
+def test_a_run_that_is_not_there_is_not_judged(db: Database) -> None:
+    assert judge_run(db, "nobody", 0.0, CHANNELS) == frozenset()
