@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -66,21 +66,12 @@ class SegmentHeader(msgspec.Struct, kw_only=True):
 class Row(msgspec.Struct, tag="row"):
     """The numbers of one ``log`` call: ``width`` float64 values a name."""
 
-    names: list[str]
-    width: int
-    step: int
-    time: float
-    mark: int
-    values: bytes
-
-
-class RawRow(msgspec.Struct, tag="row"):
-    """A ``Row`` as it is written: the names are encoded once for each set of them."""
-
+    #: A list of strings, encoded: once for each set of names, and the sender groups rows by it.
     names: msgspec.Raw
-    width: int
+    width: Literal[1, 11]
     step: int
     time: float
+    #: -1 for none.
     mark: int
     values: bytes
 
@@ -91,13 +82,15 @@ header_decoder = msgspec.msgpack.Decoder(SegmentHeader)
 
 
 class Frame(NamedTuple):
-    """A frame that passed its checks; ``end`` is the offset behind it."""
+    """A frame that passed its checks."""
 
     magic: bytes
     crc: int
     attempt: int
     sequence: int
     payload: bytes
+    #: Its offset, and the one behind it.
+    begin: int
     end: int
 
 
@@ -125,7 +118,7 @@ def frame_at(data: bytes, offset: int) -> Frame | None:
         return None
     if zlib.crc32(memoryview(data)[offset + CHECKED_FROM : end]) != crc:
         return None
-    return Frame(magic, crc, attempt, sequence, data[offset + HEADER_SIZE : end], end)
+    return Frame(magic, crc, attempt, sequence, data[offset + HEADER_SIZE : end], offset, end)
 
 
 def frame_after(data: bytes, offset: int) -> Frame | None:
@@ -136,12 +129,3 @@ def frame_after(data: bytes, offset: int) -> Frame | None:
             return frame
         offset += 1
     return None
-
-
-def is_cut_short(data: bytes, offset: int) -> bool:
-    """Whether more bytes behind ``data`` could still make a frame of what begins at ``offset``."""
-    if len(data) - offset < HEADER_SIZE:
-        return RECORD.startswith(data[offset : offset + 4]) or data[offset : offset + 4] in (RECORD, SEGMENT)
-    magic, _, length, _, _ = FRAME_HEADER.unpack_from(data, offset)
-    fits = offset + HEADER_SIZE + length <= len(data)
-    return magic in (RECORD, SEGMENT) and length <= MAX_PAYLOAD and not fits

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 SUFFIX = ".segment"
@@ -12,6 +14,11 @@ SUFFIX = ".segment"
 
 def spool_directory(directory: Path, run: str, writer: str) -> Path:
     return directory / "spool" / run / writer
+
+
+def quarantine_directory(directory: Path, run: str, writer: str) -> Path:
+    """Where damaged segments are set aside."""
+    return directory / "quarantine" / run / writer
 
 
 def all_spools(directory: Path) -> Iterator[Path]:
@@ -38,6 +45,24 @@ def segments(spool: Path) -> list[Path]:
         return []
     stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
     return [segment_path(spool, first) for first in sorted(int(stem) for stem in stems if stem.isdecimal())]
+
+
+def remove_segment(segment: Path) -> int:
+    """Returns the bytes this freed."""
+    try:
+        size = segment.stat().st_size
+        segment.unlink()
+    except OSError:
+        return 0
+    return size
+
+
+def remove_spool(spool: Path) -> None:
+    """All of it is delivered."""
+    shutil.rmtree(spool, ignore_errors=True)
+    with suppress(OSError):
+        # The directory of the run goes with its last writer.
+        spool.parent.rmdir()
 
 
 def take_lock(spool: Path) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from monitor.client.devices import Landing, is_on_gpu
-from monitor.client.frames import RawRow
+from monitor.client.frames import Row
 from monitor.client.keeper import Keeper
 from monitor.client.notices import Notices
 from monitor.client.spool import Spool
@@ -28,11 +28,11 @@ class Columns:
 
     def __init__(self, names: tuple[str, ...], width: Literal[1, 11]) -> None:
         self._names = msgspec.Raw(msgpack_encoder.encode(names))
-        self._width = width
+        self._width: Literal[1, 11] = width
         self._pack = struct.Struct(f"<{len(names) * width}d").pack
 
-    def row(self, step: int, time: float, mark: int, values: Any) -> RawRow:
-        return RawRow(self._names, self._width, step, time, mark, self._pack(*values))
+    def row(self, step: int, time: float, mark: int, values: Any) -> Row:
+        return Row(self._names, self._width, step, time, mark, self._pack(*values))
 
 
 class Numbers:

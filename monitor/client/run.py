@@ -15,18 +15,21 @@ import msgspec
 
 from monitor import protocol
 from monitor.client import process
-from monitor.client.address import Address
 from monitor.client.commands import Inbox
 from monitor.client.images import ImageStore, Pixels, digest_of, encode_grid, grid_shape, to_pixels
 from monitor.client.keeper import Keeper
-from monitor.client.notices import Notices
+from monitor.client.layout import remove_spool
+from monitor.client.notices import Notices, logger
 from monitor.client.numbers import NO_MARK, Numbers
 from monitor.client.progress import Progress, write_progress
-from monitor.client.spool import Single, Spool
+from monitor.client.sender import Sender
+from monitor.client.spool import Spool
 from monitor.client.values import Rejected, to_float, to_index, to_name
 
 #: How long going back waits for copies from a GPU, in seconds: what lands later belongs to the new attempt.
 LANDING_TIMEOUT = 30.0
+#: How long the end waits for a thread that is about to stop, in seconds.
+GRACE = 1.0
 Outcome = Literal["done", "failed", "ignored"]
 
 
@@ -52,19 +55,23 @@ class Run:
         spool: Spool,
         begin: protocol.Begin,
         *,
+        inbox: Inbox,
+        notices: Notices,
         progress: Progress,
         progress_file: Path,
-        address: Address | None = None,
+        sender: Sender | None = None,
+        url: str | None = None,
     ) -> None:
         self.id = spool.run
         #: The page of the run; None without a server.
-        self.url = address.page(spool.run) if address else None
+        self.url = url
         self._spool = spool
         self._progress = progress
         self._progress_file = progress_file
-        self._notices = Notices()
+        self._notices = notices
         self._images = ImageStore(spool.directory)
-        self._inbox = Inbox(begin.commands)
+        self._inbox = inbox
+        self._sender = sender
         self._keeper = Keeper(spool.synchronize)
         self._numbers = Numbers(spool, self._keeper, self._notices)
         #: Why nothing can be logged any more.
@@ -72,6 +79,8 @@ class Run:
         self._summary = Summary(0, 0, 0, 0)
         spool.append(begin)
         self._keeper.start()
+        if sender is not None:
+            sender.start()
         process.watch(self)
 
     def __enter__(self) -> Self:
@@ -213,7 +222,7 @@ class Run:
 
     def commands(self) -> list[protocol.Command]:
         """What the service asks of this run and attempt; each command is handed out once. Never waits."""
-        return self._inbox.take(self.attempt)
+        return [] if self._closed is not None else self._inbox.take(self.attempt)
 
     def acknowledge(self, command: str, outcome: Outcome, detail: str = "") -> None:
         """Say what became of a command."""
@@ -222,7 +231,7 @@ class Run:
         with self._quietly(f"the acknowledgement of {command!r}"):
             if outcome not in get_args(Outcome):
                 raise Rejected(f"has the outcome {outcome!r}; it is done, failed or ignored")
-            self._append(
+            self._spool.append(
                 protocol.Acknowledgement(
                     sequence=1, time=now(), command=command, outcome=outcome, detail=str(detail)
                 )
@@ -242,7 +251,7 @@ class Run:
                 reason=str(reason),
             )
             self._keeper.drain(LANDING_TIMEOUT)
-            self._append(record)
+            self._spool.append(record)
             self._progress.rewind(record.from_step)
             write_progress(self._progress_file, self._progress)
         return self.attempt
@@ -256,15 +265,23 @@ class Run:
         deadline = monotonic() + timeout
         with self._quietly("the end"):
             self._keeper.drain(timeout)
-            self._append(protocol.End(sequence=1, time=now(), state=state, message=message))
+            self._spool.append(protocol.End(sequence=1, time=now(), state=state, message=message))
         self._closed = "the run has finished"
         process.unwatch(self)
-        self._keeper.stop(deadline - monotonic())
+        is_delivered = False
+        if self._sender is not None:
+            is_delivered = self._sender.finish(self._spool.sequence, deadline - monotonic())
+            self._sender.stop(GRACE)
+        self._keeper.stop(GRACE)
+        if is_delivered:
+            remove_spool(self._spool.directory)
         self._spool.close()
-        dropped = self._spool.dropped + self._keeper.lost
-        self._summary = Summary(
-            0, self._spool.sequence - self._spool.dropped, dropped, self._numbers.rejected
-        )
+        self._summary = self._summarize()
+        if self._summary.pending:
+            logger.warning(
+                "run %s: %d records wait in %s; `ganwatch sync` delivers them",
+                *(self.id, self._summary.pending, self._spool.directory),
+            )
         return self._summary
 
     def forsake(self) -> None:
@@ -279,8 +296,16 @@ class Run:
         else:
             self.finish("failed", error)
 
-    def _append(self, record: Single) -> None:
-        self._spool.append(record)
+    def _summarize(self) -> Summary:
+        dropped, rejected = self._spool.dropped, self._numbers.rejected
+        confirmed = lost = 0
+        if self._sender is not None:
+            delivery = self._sender.delivery
+            confirmed, lost = delivery.confirmed, delivery.lost
+            rejected += delivery.rejected
+        # The server is told of what was dropped in its turn; until then it is neither confirmed nor pending.
+        pending = self._spool.sequence - confirmed - max(dropped - lost, 0)
+        return Summary(confirmed - lost, pending, max(dropped, lost) + self._keeper.lost, rejected)
 
     def _keep_image(self, record: protocol.Image, pixels: Pixels) -> None:
         data = encode_grid(pixels)
@@ -288,7 +313,7 @@ class Run:
         if not self._spool.has_room(len(data)):
             raise OSError("the spool has reached its limit")
         self._spool.grew(self._images.add(record.digest, data))
-        self._append(record)
+        self._spool.append(record)
 
     @contextmanager
     def _quietly(self, what: str) -> Iterator[None]:

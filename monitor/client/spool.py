@@ -18,7 +18,7 @@ from monitor.client.frames import (
     MAX_PAYLOAD,
     RECORD,
     SEGMENT,
-    RawRow,
+    Row,
     SegmentHeader,
     encode_frame,
     seal,
@@ -70,7 +70,7 @@ class Spool:
         # Reentrant, since a signal handler may log while its own thread is inside append.
         self._lock = threading.RLock()
         self._busy = False
-        self._interrupting: deque[RawRow | Single] = deque()
+        self._interrupting: deque[Row | Single] = deque()
         self._held = Held()
         self._buffer = bytearray(HEADER_SIZE)
         self._chain = 0
@@ -82,7 +82,7 @@ class Spool:
         #: Bytes of the spool on disk, images included.
         self._total = 0
 
-    def append(self, record: RawRow | Single) -> None:
+    def append(self, record: Row | Single) -> None:
         """Number the record and keep it. When this returns, it survives the process or is counted as lost."""
         with self._lock:
             if self._busy:
@@ -100,15 +100,9 @@ class Spool:
         return self._total + size <= self._limit
 
     def grew(self, size: int) -> None:
-        """An image came (or, negative, went)."""
+        """Something beside the records takes space; negative where something was deleted."""
         with self._lock:
             self._total += size
-
-    def forget(self, segment: Path) -> None:
-        """Delete a segment that the server has in full."""
-        size = segment.stat().st_size
-        segment.unlink()
-        self.grew(-size)
 
     def held(self) -> list[bytes]:
         """Frames that the disk would not take, oldest first."""
@@ -146,11 +140,11 @@ class Spool:
                     os.close(descriptor)
             self._retired, self._descriptor, self._lock_descriptor = [], None, None
 
-    def _append(self, record: RawRow | Single) -> None:
-        is_row = type(record) is RawRow
+    def _append(self, record: Row | Single) -> None:
+        is_row = type(record) is Row
         buffer = self._buffer
         sequence = self.sequence + 1
-        if not isinstance(record, RawRow):
+        if not isinstance(record, Row):
             record.sequence = sequence
         protocol.msgpack_encoder.encode_into(record, buffer, HEADER_SIZE)
         if isinstance(record, protocol.Attempt):

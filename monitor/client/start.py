@@ -15,10 +15,19 @@ from typing import Any
 import msgspec
 
 from monitor import protocol
-from monitor.client.address import server_address
+from monitor.client.address import Address, server_address
+from monitor.client.commands import Inbox
+from monitor.client.delivery import Delivery
+from monitor.client.layout import quarantine_directory
+from monitor.client.notices import Notices
+from monitor.client.position import Position
 from monitor.client.progress import Progress, progress_path, read_progress
+from monitor.client.reader import Reader
 from monitor.client.run import Run
+from monitor.client.sender import Sender
 from monitor.client.spool import SPOOL_BYTES, Spool
+from monitor.client.sync import deliver_orphans
+from monitor.client.transport import HttpTransport
 
 #: What the first record of a run may take: it travels as one.
 MAX_CONFIG = 512 * 1024
@@ -85,7 +94,37 @@ def init(
         attempt=progress.attempt,
         limit=spool_limit,
     )
-    return Run(spool, begin, progress=progress, progress_file=progress_file, address=address)
+    notices = Notices()
+    inbox = Inbox(begin.commands)
+    return Run(
+        spool,
+        begin,
+        inbox=inbox,
+        notices=notices,
+        progress=progress,
+        progress_file=progress_file,
+        sender=_sender(address, place, spool, inbox, notices) if address else None,
+        url=address.page(run_id) if address else None,
+    )
+
+
+def _sender(address: Address, place: Path, spool: Spool, inbox: Inbox, notices: Notices) -> Sender:
+    transport = HttpTransport(address)
+    delivery = Delivery(
+        spool.run,
+        spool.writer,
+        spool.directory,
+        Reader(spool.directory, quarantine_directory(place, spool.run, spool.writer), held=spool.held),
+        transport,
+        position=Position(),
+        notices=notices,
+        dropped=lambda: spool.dropped,
+        receive=lambda receipt: inbox.receive(receipt.commands),
+        freed=lambda size: spool.grew(-size),
+    )
+    # What was meant for another server is not ours to send.
+    orphans = deliver_orphans(place, transport, lambda meant: meant in ("", address.base))
+    return Sender(delivery, notices, orphans=orphans)
 
 
 def _plain_config(config: Any) -> dict[str, Any]:
