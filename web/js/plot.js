@@ -68,7 +68,7 @@ function traces(figure, style) {
 /** @param {Figure} figure @param {CSSStyleDeclaration} style */
 function shapesOf(figure, style) {
   const turn = colourOf(style, "turn");
-  const shapes = figure.turns.map(({ x, kind }) => ({ type: "line", xref: "x", yref: "paper", x0: x, x1: x, y0: 0, y1: 1, name: kind, layer: "above", line: { color: turn, width: kind === "onset" ? 1.6 : 1, dash: kind === "onset" ? "solid" : "dot" } }));
+  const shapes = figure.turns.map(({ x, kind, colour, faint }) => ({ type: "line", xref: "x", yref: "paper", x0: x, x1: x, y0: 0, y1: 1, name: kind, layer: "above", line: { color: colour ? colourOf(style, colour) : turn, width: kind === "onset" && !faint ? 1.6 : 1, dash: colour ? "dash" : kind === "onset" && !faint ? "solid" : "dot" } }));
   const ceiling = figure.ceiling && { type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: figure.ceiling.value, y1: figure.ceiling.value, name: "ceiling", layer: "below", line: { color: style.getPropertyValue("--line-strong").trim(), width: 1, dash: "dash" } };
   return ceiling ? [...shapes, ceiling] : shapes;
 }
@@ -81,14 +81,14 @@ function notesOf(figure, style) {
     const right = turn.x > low + 0.8 * (high - low);
     return { x: turn.x, y: 1, yref: "paper", yanchor: "bottom", xanchor: right ? "right" : "left", xshift: right ? 3 : -3, text: turn.label, showarrow: false, font };
   });
-  const ceiling = figure.ceiling && { x: 0, xref: "paper", xanchor: "left", xshift: 4, y: figure.ceiling.value, yanchor: "top", text: figure.ceiling.label, showarrow: false, font: { size: 11, color: style.getPropertyValue("--ink-3").trim() } };
+  const ceiling = figure.ceiling && { x: 1, xref: "paper", xanchor: "right", y: figure.ceiling.value, yanchor: "bottom", yshift: -2, text: figure.ceiling.label, showarrow: false, font: { size: 11, color: style.getPropertyValue("--ink-3").trim() } };
   return ceiling ? [...notes, ceiling] : notes;
 }
 
 /** @param {Figure} figure @param {CSSStyleDeclaration} style @param {number} width @param {number} height */
 function layoutOf(figure, style, width, height) {
   const ink = style.getPropertyValue("--ink-3").trim();
-  const room = Math.max(2, Math.round((width - MARGIN.l - MARGIN.r) / 84));
+  const room = Math.max(2, Math.round((width - MARGIN.l - MARGIN.r) / 62));
   const kind = figure.x.title.startsWith("time") ? ticks.time : ticks.whole;
   const across = kind(figure.x.range, room);
   const tall = Math.max(3, Math.round((height - MARGIN.t - MARGIN.b) / 44));

@@ -86,6 +86,7 @@
  * @property {string} id
  * @property {string} run
  * @property {"pending" | "firing" | "resolved"} state
+ * @property {string} rule
  * @property {string} severity
  * @property {string} title
  * @property {string} sentence

@@ -14,8 +14,8 @@
  * @typedef {{series: string, part: string, x: number[], y: Values, colour: string, width: number, opacity: number, dash?: string, dots?: number[]}} DrawnLine
  * @typedef {{series: string, x: number[], low: Values, high: Values, colour: string, opacity: number}} Band
  * @typedef {{x: number, text: string}} Flag A value that is not a number, marked on the axis.
- * @typedef {{x: number, kind: "onset" | "detected", label: string}} Turn
- * @typedef {{label: string, colour: string, x: number[], text: (i: number) => string}} Readable
+ * @typedef {{x: number, kind: "onset" | "detected", label: string, colour?: string, faint?: boolean}} Turn
+ * @typedef {{label: string, colour: string, x: number[], text: (i: number) => string, now: (i: number) => string}} Readable `text`: all that lies under a point; `now`: the newest value alone.
  *
  * @typedef {object} Figure
  * @property {DrawnLine[]} lines
@@ -28,9 +28,11 @@
  * @property {{range: [number, number], log: boolean, canLog: boolean}} y
  * @property {number} hidden Values that a logarithmic axis cannot show.
  */
-import { decode, quantity } from "../format.js";
+import { decode, number, quantity } from "../format.js";
 
 const DOTS_UP_TO = 60;
+/** More points than this are a texture, and a thinner line shows it better. */
+const DENSE = 300;
 
 /** @param {Values} values @param {boolean} log */
 const drawable = (values, log) => values.map((value) => (value === null || !Number.isFinite(value) || (log && value <= 0) ? null : value));
@@ -48,13 +50,18 @@ function readScalar(line, columns, x, error, unit) {
     label: line.label,
     colour: line.colour,
     x,
+    now: (/** @type {number} */ i) => {
+      const spread = errors?.get(columns.step[i]);
+      const last = decode(columns.last[i]);
+      return spread && last !== null && Number.isFinite(last) ? `${quantity(last, "")} ± ${number(spread, 2)}${unit}` : quantity(last, last !== null && Number.isFinite(last) ? unit : "");
+    },
     text: (/** @type {number} */ i) => {
       if (columns.non_finite[i] && columns.count[i] === columns.non_finite[i]) return quantity(decode(columns.last[i]), "");
       const spread = errors?.get(columns.step[i]);
       const wide = columns.count[i] > 1 && columns.min[i] !== columns.max[i];
       const bad = columns.non_finite[i] ? `, ${columns.non_finite[i]} not finite` : "";
-      if (wide) return `${quantity(columns.mean[i], unit)} (${quantity(columns.min[i], "")} to ${quantity(columns.max[i], "")}${bad})`;
-      return spread ? `${quantity(columns.mean[i], "")} ± ${quantity(spread, unit)}` : quantity(columns.mean[i], unit) + bad;
+      if (wide) return `${number(columns.min[i], 2)}…${number(columns.max[i], 2)}${unit}${bad}`;
+      return spread ? `${quantity(columns.mean[i], "")} ± ${number(spread, 2)}${unit}` : quantity(columns.mean[i], unit) + bad;
     },
   };
 }
@@ -83,7 +90,7 @@ function addScalar(figure, line, columns, x, error, unit) {
     const shift = (/** @type {number} */ sign) => drawable(columns.mean.map((value, i) => (value === null ? null : value + sign * (spread.get(columns.step[i]) ?? 0))), log);
     figure.bands.push({ ...common, low: shift(-1), high: shift(1), opacity: 0.22 });
   }
-  figure.lines.push({ ...common, part: "mean", y: mean, width: line.dash ? 1.4 : 1.7, opacity: 1, dash: line.dash, dots: line.dash ? [] : dotsOf(mean) });
+  figure.lines.push({ ...common, part: "mean", y: mean, width: line.dash ? 1.4 : columns.exact && mean.length > DENSE ? 1.1 : 1.7, opacity: 1, dash: line.dash, dots: line.dash ? [] : dotsOf(mean) });
   figure.flags.push(...flagsOf(columns, x));
   figure.readables.push(readScalar(line, columns, x, error, unit));
   if (log) figure.hidden += columns.mean.reduce((/** @type {number} */ n, value, i) => n + (value !== null && Number(columns.min[i]) <= 0 ? 1 : 0), 0);
@@ -99,13 +106,14 @@ function addDistribution(figure, line, columns, x, unit) {
   figure.bands.push({ ...common, low: drawn("p5"), high: drawn("p95"), opacity: 0.14 }, { ...common, low: drawn("p25"), high: drawn("p75"), opacity: 0.26 });
   for (const part of ["min", "max"]) figure.lines.push({ ...common, part, y: drawn(part), width: 1, opacity: 0.38 });
   const median = values("p50");
-  const [p5, p95, max] = [values("p5"), values("p95"), values("max")];
+  const [p5, p95] = [values("p5"), values("p95")];
   const middle = drawable(median, figure.y.log);
   figure.lines.push({ ...common, part: "median", y: middle, width: 1.7, opacity: 1, dots: dotsOf(middle) });
   median.forEach((value, i) => {
     if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, "") });
   });
-  figure.readables.push({ label: line.label, colour: line.colour, x, text: (i) => `${quantity(median[i], unit)} (90 %: ${quantity(p5[i], "")} to ${quantity(p95[i], "")}; most ${quantity(max[i], "")})` });
+  const text = (/** @type {number} */ i) => `${quantity(median[i], unit)} (90 % in ${number(p5[i], 2)}…${number(p95[i], 2)})`;
+  figure.readables.push({ label: line.label, colour: line.colour, x, text, now: text });
 }
 
 /** @param {Figure} figure @param {ChartSpec} chart @returns {[number, number]} */
@@ -134,15 +142,17 @@ function rangeOfY(figure, chart) {
 export function figureOf(chart, columnsOf, place, view) {
   /** @type {Figure} */
   const figure = { lines: [], bands: [], flags: [], readables: [], turns: view.turns, ceiling: chart.ceiling, x: { range: view.range, title: view.title }, y: { range: [0, 1], log: view.log, canLog: true }, hidden: 0 };
+  // The title names the unit; only a sign that belongs to its number is repeated with it.
+  const unit = chart.unit === "°" || chart.unit === "%" ? chart.unit : "";
   for (const line of chart.lines) {
     const columns = columnsOf(line, line.series);
     if (!columns) {
-      figure.readables.push({ label: line.label, colour: line.colour, x: [], text: () => "" });
+      figure.readables.push({ label: line.label, colour: line.colour, x: [], text: () => "", now: () => "" });
       continue;
     }
     const x = columns.step.map((step, i) => place(line, step, columns.time[i]));
-    if (columns.kind === "scalar") addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, chart.unit);
-    else addDistribution(figure, line, columns, x, chart.unit);
+    if (columns.kind === "scalar") addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, unit);
+    else addDistribution(figure, line, columns, x, unit);
   }
   figure.y.range = rangeOfY(figure, chart);
   if (view.log) figure.ceiling = null;

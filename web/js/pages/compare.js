@@ -4,11 +4,12 @@
  * @typedef {import("../types.js").Run} Run
  * @typedef {import("../types.js").Series} Series
  * @typedef {import("../types.js").AxisKind} AxisKind
- * @typedef {{run: Run, series: Series[], marks: import("../types.js").Marks, source: {feed: Feed, axis: Axis}}} Loaded
+ * @typedef {{run: Run, series: Series[], marks: import("../types.js").Marks, alerts: import("../types.js").Alert[], source: {feed: Feed, axis: Axis}}} Loaded
  */
 import * as api from "../api.js";
 import { el, foreign, picture, printable, replace } from "../dom.js";
 import { comparisonsOf } from "../charts/compare.js";
+import { turnsAmongRuns } from "../charts/turns.js";
 import { Board } from "../panels/board.js";
 import { RestOfCharts } from "../panels/rest.js";
 import { Picker } from "../panels/picker.js";
@@ -73,10 +74,10 @@ export class ComparePage {
 
   /** @param {string} id @returns {Promise<Loaded>} */
   async #loadRun(id) {
-    const [run, series, marks] = await Promise.all([api.getRun(id, this.signal), api.getSeries(id, this.signal), api.getMarks(id, this.signal)]);
+    const [run, series, marks, alerts] = await Promise.all([api.getRun(id, this.signal), api.getSeries(id, this.signal), api.getMarks(id, this.signal), api.getAlerts(id, this.signal)]);
     const axis = new Axis(this.wanted, marks, run.created);
     const feed = new Feed(id, axis.query(this.zoomed), this.signal, (error) => this.#failed(error));
-    return { run, series: series.series, marks, source: { feed, axis } };
+    return { run, series: series.series, marks, alerts: alerts.alerts, source: { feed, axis } };
   }
 
   /** @param {string[]} ids */
@@ -107,7 +108,7 @@ export class ComparePage {
       return;
     }
     this.toolbar.show(this.#loaded[0].source.axis, this.zoomed);
-    const stage = this.#stage();
+    const stage = this.#stage(colours);
     const { core, rest } = comparisonsOf(this.#loaded.map(({ run, series }, source) => ({ name: run.name, series, source, colour: colours[source] })));
     this.#board = new Board(stage, "Charts");
     this.#rest = new RestOfCharts(stage);
@@ -122,13 +123,13 @@ export class ComparePage {
     return el("li", { class: "chip" }, el("i", { class: "swatch", style: `--swatch: var(--run-${colour})`, "aria-hidden": "true" }), el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, foreign(run.name)), stateBadge(run.state), remove);
   }
 
-  /** @returns {import("../panels/chart.js").Stage} */
-  #stage() {
+  /** @param {number[]} colours @returns {import("../panels/chart.js").Stage} */
+  #stage(colours) {
     return {
       sources: this.#loaded.map(({ source }) => source),
       cursor: this.cursor,
       range: () => this.zoomed ?? this.#whole,
-      turns: () => [],
+      turns: () => this.#loaded.flatMap(({ alerts, source }, i) => turnsAmongRuns(alerts, source.axis, colours[i])),
       zoom: (range) => this.#zoom(range),
       pick: () => {},
       scaleOf: scales.of,
@@ -150,7 +151,8 @@ export class ComparePage {
         changed.map(async (one) => {
           const { id } = one.run;
           const known = one.series.length;
-          [one.run, one.marks] = await Promise.all([api.getRun(id, this.signal), api.getMarks(id, this.signal)]);
+          const [run, marks, alerts] = await Promise.all([api.getRun(id, this.signal), api.getMarks(id, this.signal), api.getAlerts(id, this.signal)]);
+          Object.assign(one, { run, marks, alerts: alerts.alerts });
           if (!known) one.series = (await api.getSeries(id, this.signal)).series;
           if (one.series.length !== known) this.#rebuild();
           await one.source.feed.refresh();

@@ -8,6 +8,7 @@
  */
 import * as api from "../api.js";
 import { chartsOf } from "../charts/spec.js";
+import { turnsOf } from "../charts/turns.js";
 import { el, replace } from "../dom.js";
 import { Board } from "../panels/board.js";
 import { Details } from "../panels/details.js";
@@ -102,22 +103,13 @@ export class RunPage {
   }
 
   get #onset() {
-    return this.#alerts.find((alert) => alert.onset_step !== null)?.onset_step ?? null;
+    const placed = this.#alerts.filter((alert) => alert.onset_step !== null && alert.state !== "resolved");
+    return (placed.find((alert) => alert.rule === "turning-point") ?? placed[0])?.onset_step ?? null;
   }
 
   #turns() {
     const [low, high] = this.zoomed ?? this.#whole;
-    return this.#alerts.flatMap((alert) => {
-      if (alert.onset_step === null) return [];
-      const onset = this.axis.atStep(alert.onset_step);
-      /** @type {import("../charts/figure.js").Turn[]} */
-      const turns = [{ x: onset, kind: "onset", label: alert.state === "pending" ? "suspected" : "turned" }];
-      if (alert.detected_step !== null && alert.detected_step !== alert.onset_step) {
-        const detected = this.axis.atStep(alert.detected_step);
-        turns.push({ x: detected, kind: "detected", label: (detected - onset) / (high - low) > 0.14 ? "detected" : "" });
-      }
-      return turns;
-    });
+    return this.#alerts.flatMap((alert) => turnsOf(alert, this.axis, high - low));
   }
 
   /** @param {number} step */

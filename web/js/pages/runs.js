@@ -123,7 +123,7 @@ export class RunsPage {
     this.table.hidden = runs.length === 0;
     const firing = runs.filter((run) => run.alerts.firing).length;
     const running = runs.filter((run) => run.state === "running").length;
-    setText(this.count, [`${plural(runs.length, "run")}${more ? " of more" : ""}`, running && `${running} running`, firing && `${firing} turned`].filter(Boolean).join(", "));
+    setText(this.count, [`${plural(runs.length, "run")}${more ? " of more" : ""}`, running && `${running} running`, firing && `${firing} with alerts`].filter(Boolean).join(", "));
   }
 
   /** @param {string} id */

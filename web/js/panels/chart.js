@@ -71,9 +71,9 @@ export class ChartCard {
       const value = el("span", { class: "value number" });
       this.#values.push(value);
       const swatch = el("i", { class: line.dash ? "swatch dashed" : "swatch", style: `--swatch: var(--${line.colour.startsWith("run-") ? line.colour : `chart-${line.colour}`})`, "aria-hidden": "true" });
-      return el("li", {}, swatch, line.label && foreign(line.label, { class: "label" }), value);
+      return el("li", {}, swatch, this.chart.lines.length > 1 && line.label && foreign(line.label, { class: "label" }), value);
     });
-    return el("ul", { class: "readout", part: PART.readout }, ...items);
+    return el("ul", { class: items.length > 2 ? "readout many" : "readout", part: PART.readout }, ...items);
   }
 
   /** @param {boolean} visible */
@@ -116,7 +116,7 @@ export class ChartCard {
     if (!figure || !this.#shown) return;
     const texts = figure.readables.map((readable, i) => {
       const at = x === null ? readable.x.length - 1 : nearest(readable.x, x);
-      const text = at < 0 ? "" : readable.text(at);
+      const text = at < 0 ? "" : x === null ? readable.now(at) : readable.text(at);
       setText(this.#values[i], text);
       return `${readable.label} ${text}`;
     });

@@ -1,7 +1,7 @@
 /** How a run's state and its alerts are written wherever a run is named. */
 import { now } from "../api.js";
 import { el, setText } from "../dom.js";
-import { age, clock } from "../format.js";
+import { age, clock, plural } from "../format.js";
 
 /** @typedef {import("../types.js").RunSummary} RunSummary */
 
@@ -10,7 +10,7 @@ export const stateBadge = (state) => el("span", { class: "badge", "data-state": 
 
 /** @param {RunSummary["alerts"]} alerts */
 export function alertBadge(alerts) {
-  if (alerts.firing) return el("span", { class: "badge", "data-alert": "firing" }, el("i", { "aria-hidden": "true" }), alerts.firing === 1 ? "turned" : `${alerts.firing} alerts`);
+  if (alerts.firing) return el("span", { class: "badge", "data-alert": "firing" }, el("i", { "aria-hidden": "true" }), plural(alerts.firing, "alert"));
   if (alerts.pending) return el("span", { class: "badge", "data-alert": "pending" }, el("i", { "aria-hidden": "true" }), "suspected");
   if (alerts.resolved) return el("span", { class: "badge", "data-alert": "resolved" }, el("i", { "aria-hidden": "true" }), "resolved");
   return null;

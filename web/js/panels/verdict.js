@@ -11,7 +11,7 @@ import { PART } from "../selectors.js";
 
 const NAMES = { S_G: "Angle of G", S_D: "Angle of D", S_G_ep: "Epoch angle of G", S_D_ep: "Epoch angle of D", Q: "Quality Q", D: "Diversity D" };
 const ORDER = { firing: 0, pending: 1, resolved: 2 };
-const STATES = { firing: "Turning point", pending: "Suspected", resolved: "Resolved" };
+const STATES = { firing: "Alert", pending: "Suspected", resolved: "Resolved" };
 
 /** @param {Alert} alert */
 function signals(alert) {
@@ -50,7 +50,7 @@ function alertPanel(alert, actions) {
   return el(
     "section",
     { class: "verdict", "data-state": alert.state, "data-alert": alert.id, "aria-label": "Alert" },
-    el("div", { class: "verdict-text" }, el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.updated)}`), el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)), signals(alert), history(alert)),
+    el("div", { class: "verdict-text" }, el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.resolved ?? alert.began)}`), el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)), signals(alert), history(alert)),
     pictures(alert, actions.showStep),
     el("div", { class: "actions" }, acknowledged, onset !== null && el("button", { type: "button", on: { click: () => actions.zoomTo(onset) } }, "Zoom to the turn")),
   );
@@ -66,7 +66,16 @@ function withoutAlert(run, marks, judged) {
   return plain("good", el("b", {}, "No turning point."), ` ${plural(marks, "evaluation")} of S, Q and D read${run.state === "running" ? " so far" : ""}.`);
 }
 
+/** What is over is folded away. @param {Alert[]} alerts @param {Actions} actions */
+function over(alerts, actions) {
+  if (!alerts.length) return null;
+  return el("details", { class: "over" }, el("summary", {}, plural(alerts.length, "resolved alert")), ...alerts.map((alert) => alertPanel(alert, actions)));
+}
+
 /** @typedef {{acknowledge: (alert: Alert, button: HTMLButtonElement) => void, showStep: (step: number) => void, zoomTo: (step: number) => void}} Actions */
+
+/** Which folds are open, so that they stay so when what is around them changes. @param {HTMLElement} root @returns {[HTMLDetailsElement, string][]} */
+const folds = (root) => [...root.querySelectorAll("details")].map((fold) => [fold, `${fold.className} ${fold.closest("[data-alert]")?.getAttribute("data-alert")}`]);
 
 export class Verdict {
   #key = "";
@@ -74,21 +83,25 @@ export class Verdict {
   /** @param {Actions} actions */
   constructor(actions) {
     this.actions = actions;
-    this.element = el("div", { class: "verdicts", part: PART.verdict, "aria-live": "polite" });
+    this.news = el("div", { class: "verdicts", "aria-live": "polite" });
+    this.steady = el("div", { class: "verdicts" });
+    this.element = el("div", { part: PART.verdict }, this.news, this.steady);
   }
 
   /** @param {Run} run @param {Alert[]} alerts @param {number} marks @param {boolean} judged Whether S, Q or D are declared. */
   show(run, alerts, marks, judged) {
-    const key = JSON.stringify([run.state, run.message, alerts, alerts.length ? 0 : marks, judged]);
+    const turned = alerts.some((alert) => alert.rule === "turning-point" && alert.state !== "resolved");
+    replace(this.steady, !turned && withoutAlert(run, marks, judged));
+    const key = JSON.stringify([run.state, run.message, alerts]);
     if (key === this.#key) return;
     this.#key = key;
-    const open = this.element.querySelector("details")?.open ?? false;
+    const open = new Set(folds(this.element).flatMap(([fold, name]) => (fold.open ? [name] : [])));
     const sorted = [...alerts].sort((a, b) => ORDER[a.state] - ORDER[b.state] || b.updated - a.updated);
     const about = [];
     if (run.state === "failed") about.push(plain("failed", el("b", {}, "The run failed"), run.message ? ": " : ".", run.message ? foreign(run.message) : ""));
-    if (run.state === "lost") about.push(plain("lost", el("b", {}, "No word from this run"), ` since ${clock(run.last_seen)}. Its process may have died, or cannot reach the service; the next word brings it back."));
-    replace(this.element, ...about, ...(sorted.length ? sorted.map((alert) => alertPanel(alert, this.actions)) : [withoutAlert(run, marks, judged)]));
-    const details = this.element.querySelector("details");
-    if (details) details.open = open;
+    if (run.state === "lost" && !alerts.some((alert) => alert.rule === "lost-run" && alert.state === "firing")) about.push(plain("lost", el("b", {}, "No word from this run"), ` since ${clock(run.last_seen)}. Its process may have died, or cannot reach the service; the next word brings it back.`));
+    const live = sorted.filter((alert) => alert.state !== "resolved").map((alert) => alertPanel(alert, this.actions));
+    replace(this.news, ...about, ...live, over(sorted.filter((alert) => alert.state === "resolved"), this.actions));
+    for (const [fold, name] of folds(this.element)) fold.open = open.has(name);
   }
 }

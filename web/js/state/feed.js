@@ -9,7 +9,7 @@
 import { getPoints } from "../api.js";
 
 const NAMES_A_REQUEST = 24;
-const BUCKETS = 800;
+const BUCKETS = 480;
 
 export class Feed {
   /** @type {Set<Subscription>} */ #subscriptions = new Set();
