@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import logging
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from tests.monitor.api.batches import a_run
+from tests.monitor.api.running import Running
+from tests.monitor.api.test_gate import routes
+
+SHAPE = {"type", "title", "detail", "status", "field"}
+
+
+def assert_one_shape(answer: httpx.Response) -> None:
+    problem = answer.json()
+    assert set(problem) >= SHAPE, problem
+    assert problem["status"] == answer.status_code
+    assert all(isinstance(problem[name], str) and problem[name] for name in ("type", "title", "detail"))
+    assert problem["field"] is None or isinstance(problem["field"], str)
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_every_route_has_one_shape_of_error(service: Running, client: httpx.Client) -> None:
+    for method, path in sorted(routes(service)):
+        assert_one_shape(client.request("BREW", path))
+        if path.startswith("/api/v1/runs/"):
+            answer = client.request(method, path, content=b"not what is expected")
+            assert 400 <= answer.status_code < 500, (method, path)
+            assert_one_shape(answer)
+        if "some-run" in path and path.startswith("/api/"):
+            assert_one_shape(client.request(method, path.replace("some-run", "%2e%2e")))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind", "field"),
+    [
+        ("GET", "/nothing", 404, "not-found", None),
+        ("GET", "/api/v1/nothing", 404, "not-found", None),
+        ("GET", "/static/nothing.js", 404, "not-found", None),
+        ("POST", "/static/index.html", 405, "method-not-allowed", None),
+        ("DELETE", "/api/v1/runs", 405, "method-not-allowed", None),
+        ("POST", "/", 405, "method-not-allowed", None),
+        ("GET", "/api/v1/runs/unknown", 404, "unknown-run", None),
+        ("GET", "/api/v1/runs/unknown/series", 404, "unknown-run", None),
+        ("GET", "/api/v1/runs/unknown/points?name=a", 404, "unknown-run", None),
+        ("GET", "/api/v1/runs/unknown/images", 404, "unknown-run", None),
+        ("DELETE", "/api/v1/runs/unknown", 404, "unknown-run", None),
+        ("GET", "/api/v1/runs/-bad-", 422, "invalid", "run"),
+        ("GET", "/api/v1/runs?limit=0", 422, "invalid", "limit"),
+        ("GET", "/api/v1/runs?limit=many", 422, "invalid", "limit"),
+        ("GET", "/api/v1/runs?state=asleep", 422, "invalid", "state"),
+        ("GET", "/api/v1/runs/r/points", 422, "invalid", "name"),
+        ("GET", "/api/v1/runs/r/points?name=a&axis=depth", 422, "invalid", "axis"),
+        ("GET", "/api/v1/runs/r/points?name=a&from=NaN", 422, "invalid", "from"),
+        ("GET", "/api/v1/events?run=-bad-", 422, "invalid", None),
+    ],
+)
+def test_what_cannot_be_answered_says_why(
+    client: httpx.Client, method: str, path: str, status: int, kind: str, field: str | None
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status, answer.text
+    assert_one_shape(answer)
+    assert answer.json()["type"] == kind
+    if field:
+        assert answer.json()["field"] == field
+
+
+def test_a_body_that_is_no_json_says_so(client: httpx.Client) -> None:
+    a_run(client, "bodied")
+    headers = {"Content-Type": "application/json"}
+    for body in (b"{", b"\xff", b"[" * 100_000, b'{"name": NaN}'):
+        answer = client.patch("/api/v1/runs/bodied", content=body, headers=headers)
+        assert answer.status_code in {400, 422}, answer.text
+        assert_one_shape(answer)
+    answer = client.patch("/api/v1/runs/bodied", json={"nmae": "x"})
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "nmae"
+
+
+def test_a_failure_of_our_own_shows_nothing_of_the_inside(
+    service: Running, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_: object) -> None:
+        raise RuntimeError("the inside")
+
+    route = Route("/fails", fail)
+    service.app.router.routes.insert(0, route)
+    try:
+        with caplog.at_level(logging.CRITICAL):
+            answer = client.get("/fails")
+    finally:
+        service.app.router.routes.remove(route)
+    assert answer.status_code == 500
+    assert_one_shape(answer)
+    assert answer.json()["type"] == "internal"
+    assert "inside" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
