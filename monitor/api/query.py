@@ -50,5 +50,7 @@ def query_points(
         return answer_unless_known(
             request,
             tag,
-            lambda: series.query_points(connection, run, name, buckets, first, last, axis, attempt),
+            lambda: series.query_points(
+                connection, run, name, buckets, first=first, last=last, axis=axis, attempt=attempt
+            ),
         )
