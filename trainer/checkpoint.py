@@ -10,6 +10,7 @@ import hashlib
 import io
 import logging
 import os
+import pickle  # its errors only
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -73,12 +74,16 @@ class CheckpointDirectory:
             "config": to_dict(config),
             "parts": {name: part.state_dict() for name, part in parts.items()},
         }
+        # Into memory first: torch.save hides what is wrong with a disk behind an error of its own.
+        serialized = io.BytesIO()
+        torch.save(content, serialized)
+        data = serialized.getbuffer()
+        final = self.path / f"step-{step:09d}.{hashlib.sha256(data).hexdigest()[:16]}.pt"
         try:
-            with _HashedFile(partial) as file:
-                torch.save(content, file)
+            with partial.open("wb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            final = self.path / f"step-{step:09d}.{file.sha256.hexdigest()[:16]}.pt"
             partial.replace(final)
         finally:
             partial.unlink(missing_ok=True)
@@ -126,21 +131,11 @@ def read(path: Path) -> Checkpoint:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as problem:
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
+    except pickle.UnpicklingError as problem:
+        raise CheckpointError(f"{path} does not hold plain data: {problem}") from problem
     if content["format"] != FORMAT:
         raise CheckpointError(f"{path} has format {content['format']}, this version reads {FORMAT}")
     return Checkpoint(content["step"], from_dict(content["config"]), content["parts"], path)
-
-
-class _HashedFile(io.BufferedWriter):
-    """A file that takes the SHA-256 of what is written to it, front to back as ``torch.save`` does."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path, "wb"))
-        self.sha256 = hashlib.sha256()
-
-    def write(self, data: Any, /) -> int:
-        self.sha256.update(data)
-        return super().write(data)
 
 
 def _flush_directory(path: Path) -> None:

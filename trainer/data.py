@@ -81,7 +81,7 @@ def load_folder(folder: Path, size: int, channels: int) -> ImageSet:
 
 def load_packed(path: Path, size: int, channels: int) -> ImageSet:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in ("data", "offset", "label") if name in archive.files}
     except Exception as problem:
         raise DataError(f"{path.absolute()} cannot be read as .npz: {problem}") from problem
