@@ -51,8 +51,17 @@ class Training:
         self._send([begin, *declare], first=1, now=0.0)
 
     def epoch(self, record: Mapping[str, float], now: float) -> None:
-        """Four steps, the mark, and the values that name it."""
+        self.epochs([record], now)
+
+    def epochs(self, records: Iterable[Mapping[str, float]], now: float = 0.0) -> None:
+        """One batch; of each epoch four steps, the mark, and the values that name it."""
         first = self.sequence + 1
+        batch: list[protocol.Record] = []
+        for record in records:
+            batch += self._epoch(record, now)
+        self._send(batch, first, now)
+
+    def _epoch(self, record: Mapping[str, float], now: float) -> list[protocol.Record]:
         steps = [self.step + i + 1 for i in range(STEPS)]
         self.step = steps[-1]
         on_the_way = {name: record.get(role, 1.0) for name, role in EACH_STEP.items()}
@@ -81,11 +90,7 @@ class Training:
             mark=[self.mark],
         )
         self.mark += 1
-        self._send([points, mark, values], first, now)
-
-    def epochs(self, records: Iterable[Mapping[str, float]], now: float = 0.0) -> None:
-        for record in records:
-            self.epoch(record, now)
+        return [points, mark, values]
 
     def rewind(self, from_step: int, now: float) -> None:
         """Go back and begin the next attempt."""
@@ -107,6 +112,15 @@ class Training:
 
     def heartbeat(self, now: float) -> None:
         self._send([], self.sequence + 1, now)
+
+    def send(self, records: list[protocol.Record], now: float = 0.0) -> None:
+        """Records that carry the next sequence numbers, and a mark that the next epoch goes on from."""
+        first = self.sequence + 1
+        self.sequence += len(records)
+        for record in records:
+            if isinstance(record, protocol.Mark):
+                self.mark, self.step = record.index + 1, record.step
+        self._send(records, first, now)
 
     def _next(self) -> int:
         self.sequence += 1

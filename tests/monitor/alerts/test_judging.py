@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from monitor import protocol
 from monitor.alerts.judging import judge_run
 from monitor.store import alerts, runs
 from monitor.store.database import Database
@@ -87,6 +88,11 @@ def test_all_at_once_or_one_by_one_gives_the_same(tmp_path: Any) -> None:
     assert outcomes[0] == outcomes[1]
 
 
+def cursor(db: Database) -> int:
+    with db.read() as c:
+        return c.execute(select(DetectorState.cursor)).scalar_one()
+
+
 class Killed(Exception):
     """Stands for SIGKILL: nothing after it runs, nothing of the open transaction stays."""
 
@@ -94,7 +100,12 @@ class Killed(Exception):
 def test_a_kill_at_any_statement_loses_and_doubles_nothing(tmp_path: Any) -> None:
     steady = Database(f"sqlite:///{tmp_path}/steady.db")
     steady.migrate()
-    Training(steady).epochs(COLLAPSING)
+    run = Training(steady)
+    run.epochs(COLLAPSING[:50])
+    judge_run(steady, "run", 0.0, CHANNELS)
+    run.epochs(COLLAPSING[50:])
+    steady.close()
+    fresh = (tmp_path / "steady.db").read_bytes()
     judge_run(steady, "run", 0.0, CHANNELS)
     expected = outcome(steady)
     steady.close()
@@ -104,9 +115,8 @@ def test_a_kill_at_any_statement_loses_and_doubles_nothing(tmp_path: Any) -> Non
     survived = False
     while not survived:
         statement += 1
+        (tmp_path / f"killed-{statement}.db").write_bytes(fresh)
         db = Database(f"sqlite:///{tmp_path}/killed-{statement}.db")
-        db.migrate()
-        Training(db).epochs(COLLAPSING)
         left = statement
 
         def kill(*_: object) -> None:
@@ -132,8 +142,24 @@ def test_values_that_come_after_their_mark_are_waited_for(db: Database) -> None:
     run = Training(db)
     run.epochs(COLLAPSING[:60])
     judge_run(db, "run", 0.0, CHANNELS)
-    with db.read() as c:
-        assert c.execute(select(DetectorState.cursor)).scalar_one() == 60
+    late = protocol.Mark(sequence=run.sequence + 1, time=0.0, index=60, step=61 * STEPS, expects=["Q", "D"])
+    value = protocol.Points(
+        names=["quality/test", "diversity/test"],
+        sequence=[run.sequence + 2],
+        step=[61 * STEPS],
+        time=[0.0],
+        values=[[0.8], [2.0]],
+        mark=[60],
+    )
+    run.send([late])
+    judge_run(db, "run", 0.0, CHANNELS)
+    assert cursor(db) == 60
+    run.send([value])
+    judge_run(db, "run", 0.0, CHANNELS)
+    assert cursor(db) == 60, "what the record before had is waited for too"
+    run.epoch(COLLAPSING[61], 0.0)
+    judge_run(db, "run", 0.0, CHANNELS)
+    assert cursor(db) == 62
 
 
 def test_lost_is_an_alert_that_ends_when_the_run_is_heard_of_again(db: Database) -> None:
