@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from monitor.api.answers import Json
+from monitor.api.answers import Json, answer_unless_known
 from monitor.api.parameters import RunInPath
 from monitor.api.service import HasService
 from monitor.protocol import CommandKind
-from monitor.store import commands
+from monitor.store import census, commands
 
 router = APIRouter(tags=["commands"])
 
@@ -34,6 +34,9 @@ def issue_command(run: RunInPath, wanted: CommandRequest, service: HasService) -
 
 
 @router.get("/runs/{run}/commands", response_class=Response, summary="What a run was asked to do")
-def list_commands(run: RunInPath, service: HasService) -> Response:
+def list_commands(run: RunInPath, request: Request, service: HasService) -> Response:
     with service.database.read() as connection:
-        return Json({"commands": commands.list_commands(connection, run)})
+        tag = census.run_tag(connection, run)
+        return answer_unless_known(
+            request, tag, lambda: {"commands": commands.list_commands(connection, run)}
+        )

@@ -6,6 +6,7 @@ Nothing is served without a token except what ``PUBLIC`` names, and that include
 from __future__ import annotations
 
 import ipaddress
+import logging
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.api.auth import Access, unauthorized
-from monitor.api.problems import answer_problem
+from monitor.api.problems import answer_failure, answer_problem
 from monitor.api.welcome import welcome_page
 from monitor.errors import Problem
 from monitor.settings import Settings
@@ -40,6 +41,9 @@ SECURITY_HEADERS = {
 }
 
 
+log = logging.getLogger("ganwatch")
+
+
 class Gate:
     def __init__(self, app: ASGIApp, settings: Settings, access: Access) -> None:
         self._app = app
@@ -52,15 +56,25 @@ class Gate:
             await self._app(scope, receive, send)
             return
 
+        has_started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._answer_at_the_door(Request(scope))
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        try:
+            refusal = self._answer_at_the_door(Request(scope))
+            await (refusal or self._app)(scope, receive, send_with_headers)
+        except Exception:
+            if has_started:
+                raise
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            await answer_failure()(scope, receive, send_with_headers)
 
     def _answer_at_the_door(self, request: Request) -> Response | None:
         """What is answered in place of the route, or None to let the request in."""

@@ -1,4 +1,4 @@
-"""What a request may cost: the size of its body, the time it takes to come, the time its answer takes to go."""
+"""What a request may cost: the size of its body, the time it takes to come, how long its answer may wait."""
 
 from __future__ import annotations
 

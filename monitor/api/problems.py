@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -66,6 +67,8 @@ async def _on_validation_error(_: Request, error: Exception) -> Response:
 
 async def _on_operational_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, OperationalError)
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        raise error  # SQLite's word for a wrong statement
     log.error("the database failed: %s", error.orig)
     detail = "The database does not answer; try again later."
     return answer_problem(Problem(503, "database-unavailable", detail, headers={"retry-after": "5"}))
@@ -77,7 +80,10 @@ async def _on_disconnect(_: Request, __: Exception) -> Response:
 
 
 async def _on_exception(_: Request, __: Exception) -> Response:
+    return answer_failure()
+
+
+def answer_failure() -> Response:
     """The traceback goes to the log only."""
-    return answer_problem(
-        Problem(500, "internal", "The service failed at this; its log says how.", title="Internal error")
-    )
+    detail = "The service failed at this; its log says how."
+    return answer_problem(Problem(500, "internal", detail, title="Internal error"))

@@ -15,7 +15,7 @@ def run_versions(c: Connection, run_ids: Collection[str] = (), limit: int = 100)
     query = select(Run.id, Run.version).order_by(Run.created.desc()).limit(limit)
     if run_ids:
         query = query.where(Run.id.in_(run_ids))
-    return dict(c.execute(query).tuples().all())
+    return dict(c.execute(query).all())
 
 
 def run_tag(c: Connection, run_id: str) -> str:
@@ -32,7 +32,7 @@ def unarchived_runs(c: Connection) -> list[str]:
 
 def runs_by_state(c: Connection) -> dict[str, int]:
     rows = c.execute(select(Run.state, func.count()).group_by(Run.state).order_by(Run.state))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def outbox_pending(c: Connection) -> int:

@@ -16,7 +16,9 @@ MSGPACK = {"Content-Type": protocol.MEDIA_TYPE_MSGPACK}
 
 
 def begin(sequence: int = 1, **fields: Any) -> Begin:
-    return Begin(**{"sequence": sequence, "time": 1000.0, "project": "digits", "name": "first light", **fields})
+    return Begin(
+        **{"sequence": sequence, "time": 1000.0, "project": "digits", "name": "first light", **fields}
+    )
 
 
 def points(first: int, values: Sequence[float], name: str = "loss/g", step: int = 1) -> Points:

@@ -4,28 +4,33 @@ import hashlib
 import io
 import struct
 import zlib
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
 from monitor import protocol
-from monitor.errors import Problem
 from monitor.api.images import reencode
+from monitor.errors import Problem
 from tests.monitor.api.batches import a_run, batch, send
 
 MOST_PIXELS = 2**24
 
 
-def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     out = io.BytesIO()
-    image.save(out, format, **options)
+    image.save(out, kind, **options)
     return out.getvalue()
 
 
-def upload(client: httpx.Client, body: bytes, digest: str | None = None, run: str = "pictures") -> httpx.Response:
+def upload(
+    client: httpx.Client, body: bytes, digest: str | None = None, run: str = "pictures"
+) -> httpx.Response:
     digest = digest or hashlib.sha256(body).hexdigest()
-    return client.put(f"/api/v1/runs/{run}/images/{digest}", content=body, headers={"Content-Type": "image/png"})
+    return client.put(
+        f"/api/v1/runs/{run}/images/{digest}", content=body, headers={"Content-Type": "image/png"}
+    )
 
 
 def fetch(client: httpx.Client, body: bytes, run: str = "pictures") -> httpx.Response:
@@ -67,17 +72,16 @@ def test_an_image_is_kept_by_the_browser_and_runs_nothing(client: httpx.Client) 
     assert headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_exif_and_all_other_metadata_are_dropped(client: httpx.Client, format: str) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_exif_and_all_other_metadata_are_dropped(client: httpx.Client, kind: str) -> None:
     exif = Image.Exif()
     exif[0x010E] = "a secret place"
-    body = encoded(Image.new("RGB", (4, 4), "red"), format, exif=exif, icc_profile=b"a secret profile")
+    body = encoded(Image.new("RGB", (4, 4), "red"), kind, exif=exif, icc_profile=b"a secret profile")
     assert b"a secret place" in body
     assert upload(client, body).status_code == 201
     kept = fetch(client, body).content
     assert b"secret" not in kept
-    kinds = [kept[i + 4 : i + 8] for i in chunk_starts(kept)]
-    assert set(kinds) == {b"IHDR", b"IDAT", b"IEND"}
+    assert {kept[start + 4 : start + 8] for start in chunk_starts(kept)} == {b"IHDR", b"IDAT", b"IEND"}
 
 
 def chunk_starts(png: bytes) -> list[int]:
@@ -131,10 +135,10 @@ def test_a_bomb_in_a_text_chunk_is_refused() -> None:
     assert refusal.value.status == 422
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_a_truncated_image_is_refused(client: httpx.Client, format: str) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_truncated_image_is_refused(client: httpx.Client, kind: str) -> None:
     pixels = bytes((i * 7919) % 251 for i in range(64 * 64))
-    whole = encoded(Image.frombytes("L", (64, 64), pixels).convert("RGB"), format)
+    whole = encoded(Image.frombytes("L", (64, 64), pixels).convert("RGB"), kind)
     for length in (0, 1, 8, 20, 33, len(whole) // 2, len(whole) - 40):
         answer = upload(client, whole[:length])
         assert answer.status_code == 422, length
@@ -169,7 +173,16 @@ def test_bytes_under_another_hash_are_refused(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "digest", ["..", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "A" * 64, "0" * 63, "0" * 65, "0" * 64 + ".png", "0" * 64 + "%0a"]
+    "digest",
+    [
+        "..",
+        "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "A" * 64,
+        "0" * 63,
+        "0" * 65,
+        "0" * 64 + ".png",
+        "0" * 64 + "%0a",
+    ],
 )
 def test_an_image_has_no_address_but_its_hash(client: httpx.Client, digest: str) -> None:
     body = encoded(Image.new("L", (2, 2)))
@@ -190,11 +203,27 @@ def test_the_grids_of_a_run_are_listed_with_what_is_known_of_them(client: httpx.
     upload(client, body, run="grids")
     digest = hashlib.sha256(body).hexdigest()
     grid = protocol.Image(
-        sequence=6, time=1005.0, name="samples", step=40, digest=digest, caption="G", rows=2, columns=3, scores=[0.5]
+        sequence=6,
+        time=1005.0,
+        name="samples",
+        step=40,
+        digest=digest,
+        caption="G",
+        rows=2,
+        columns=3,
+        scores=[0.5],
     )
     assert send(client, "grids", batch([grid], first=6)).status_code == 200
     (listed,) = client.get("/api/v1/runs/grids/images").json()["images"]
-    expected = {"name": "samples", "step": 40, "digest": digest, "width": 8, "height": 6, "rows": 2, "columns": 3}
+    expected = {
+        "name": "samples",
+        "step": 40,
+        "digest": digest,
+        "width": 8,
+        "height": 6,
+        "rows": 2,
+        "columns": 3,
+    }
     assert expected.items() <= listed.items()
     assert client.get("/api/v1/runs/grids/images", params={"name": "others"}).json() == {"images": []}
 

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -19,9 +20,10 @@ from tests.monitor.api.running import TOKEN, Running, run_service
 JSON = {"Content-Type": "application/json"}
 
 
-def values_of(client: httpx.Client, run: str, name: str = "loss/g") -> list[float]:
+def values_of(client: httpx.Client, run: str, name: str = "loss/g") -> list[Any]:
     answer = client.get(f"/api/v1/runs/{run}/points", params={"name": name})
-    return answer.json()["series"][name]["last"]
+    values: list[Any] = answer.json()["series"][name]["last"]
+    return values
 
 
 def test_a_batch_is_answered_in_its_own_format(client: httpx.Client) -> None:
@@ -101,7 +103,8 @@ def test_the_answer_names_the_field_at_fault(client: httpx.Client) -> None:
     "body",
     [
         b'{"writer": "w", "first": 1, "last": 1, "records": ' + b"[" * 5_000_000,
-        b'{"writer": "w", "first": 1, "last": 1, "records": [{"type": "begin", "config": {"a": ' + b"[" * 5_000_000,
+        b'{"writer": "w", "first": 1, "last": 1, "records": [{"type": "begin", "config": {"a": '
+        + b"[" * 5_000_000,
         b'{"a":' * 2_000_000,
         b"[" * 5_000_000,
     ],
@@ -114,12 +117,14 @@ def test_json_nested_without_end_is_refused(client: httpx.Client, body: bytes) -
 
 
 def test_msgpack_nested_without_end_is_refused(client: httpx.Client) -> None:
-    config = b"\x81\xa4type\xa5begin"[:0] + b"\x82\xa4type\xa5begin\xa6config\x81\xa1a" + b"\x91" * 1_000_000
+    config = b"\x82\xa4type\xa5begin\xa6config\x81\xa1a" + b"\x91" * 1_000_000
     body = b"\x84\xa6writer\xa1w\xa5first\x01\xa4last\x01\xa7records\x91" + config
     assert client.post("/api/v1/runs/r/batches", content=body, headers=MSGPACK).status_code in {400, 422}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xc1", b"\xff\xfe", b'{"writer": "\xff"}', b"null", b'"\\ud800"'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xc1", b"\xff\xfe", b'{"writer": "\xff"}', b"null", b'"\\ud800"']
+)
 @pytest.mark.parametrize("headers", [JSON, MSGPACK], ids=["json", "msgpack"])
 def test_garbage_is_refused(client: httpx.Client, body: bytes, headers: dict[str, str]) -> None:
     answer = client.post("/api/v1/runs/r/batches", content=body, headers=headers)
@@ -129,7 +134,9 @@ def test_garbage_is_refused(client: httpx.Client, body: bytes, headers: dict[str
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd", "br", "deflate", "gzip, gzip"])
 def test_a_compressed_body_is_refused(client: httpx.Client, encoding: str) -> None:
-    answer = client.post("/api/v1/runs/r/batches", content=b"x", headers={**JSON, "Content-Encoding": encoding})
+    answer = client.post(
+        "/api/v1/runs/r/batches", content=b"x", headers={**JSON, "Content-Encoding": encoding}
+    )
     assert answer.status_code == 415
     assert answer.json()["type"] == "unsupported-encoding"
 
@@ -249,8 +256,20 @@ def test_the_service_counts_what_it_took_and_refused(tmp_path: Path) -> None:
 
 
 def test_a_name_of_any_kind_comes_back_as_it_was(client: httpx.Client) -> None:
-    names = ["loss/../g", "%2e%2e", "a;b?c#d", "back\\slash", "〱", "\u202eevil", "<img src=x>", "=cmd|' /C calc'!A0"]
-    records = [begin(), *(points(2 + i, [float(i)], name=name) for i, name in enumerate(names))]
+    names = [
+        "loss/../g",
+        "%2e%2e",
+        "a;b?c#d",
+        "back\\slash",
+        "〱",
+        "\u202eevil",
+        "<img src=x>",
+        "=cmd|' /C calc'!A0",
+    ]
+    records: list[protocol.Record] = [
+        begin(),
+        *(points(2 + i, [float(i)], name=name) for i, name in enumerate(names)),
+    ]
     assert send(client, "names", batch(records)).status_code == 200
     answer = client.get("/api/v1/runs/names/points", params={"name": names}).json()
     assert answer["unknown"] == []

@@ -29,7 +29,9 @@ def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def listening(client: httpx.Client, last: str | None = None, **query: Any) -> Iterator[Iterator[dict[str, Any]]]:
+def listening(
+    client: httpx.Client, last: str | None = None, **query: Any
+) -> Iterator[Iterator[dict[str, Any]]]:
     headers = {"Last-Event-ID": last} if last else {}
     with client.stream("GET", "/api/v1/events", params=query, headers=headers) as answer:
         assert answer.status_code == 200
@@ -134,7 +136,7 @@ def test_pages_that_listen_do_not_hold_up_the_end(tmp_path: Path) -> None:
             page.sendall(head.encode())
             assert page.recv(65536).startswith(b"HTTP/1.1 200 ")
         service.server.should_exit = True
-        stopped = threading.Thread(target=lambda: [read_to_the_end(page) for page in pages])
+        stopped = threading.Thread(target=read_to_the_end, args=pages)
         stopped.start()
         stopped.join(4)
         assert not stopped.is_alive()
@@ -142,9 +144,10 @@ def test_pages_that_listen_do_not_hold_up_the_end(tmp_path: Path) -> None:
             page.close()
 
 
-def read_to_the_end(connection: socket.socket) -> None:
-    while connection.recv(65536):
-        pass
+def read_to_the_end(*connections: socket.socket) -> None:
+    for connection in connections:
+        while connection.recv(65536):
+            pass
 
 
 def test_a_page_that_stays_away_is_forgotten(service: Running, client: httpx.Client) -> None:

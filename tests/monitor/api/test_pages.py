@@ -44,7 +44,8 @@ ESCAPES = [
 
 def raw_get(service: Running, target: str) -> bytes:
     """As it stands: a client library would tidy the path first."""
-    head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+    fields = ["Host: localhost", f"Authorization: Bearer {TOKEN}", "Connection: close"]
+    head = "\r\n".join([f"GET {target} HTTP/1.1", *fields, "", ""])
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
         connection.sendall(head.encode())
         answer = b""

@@ -34,38 +34,36 @@ def test_every_route_has_one_shape_of_error(service: Running, client: httpx.Clie
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "kind", "field"),
+    ("method", "path", "status", "expected"),
     [
-        ("GET", "/nothing", 404, "not-found", None),
-        ("GET", "/api/v1/nothing", 404, "not-found", None),
-        ("GET", "/static/nothing.js", 404, "not-found", None),
-        ("POST", "/static/index.html", 405, "method-not-allowed", None),
-        ("DELETE", "/api/v1/runs", 405, "method-not-allowed", None),
-        ("POST", "/", 405, "method-not-allowed", None),
-        ("GET", "/api/v1/runs/unknown", 404, "unknown-run", None),
-        ("GET", "/api/v1/runs/unknown/series", 404, "unknown-run", None),
-        ("GET", "/api/v1/runs/unknown/points?name=a", 404, "unknown-run", None),
-        ("GET", "/api/v1/runs/unknown/images", 404, "unknown-run", None),
-        ("DELETE", "/api/v1/runs/unknown", 404, "unknown-run", None),
-        ("GET", "/api/v1/runs/-bad-", 422, "invalid", "run"),
-        ("GET", "/api/v1/runs?limit=0", 422, "invalid", "limit"),
-        ("GET", "/api/v1/runs?limit=many", 422, "invalid", "limit"),
-        ("GET", "/api/v1/runs?state=asleep", 422, "invalid", "state"),
-        ("GET", "/api/v1/runs/r/points", 422, "invalid", "name"),
-        ("GET", "/api/v1/runs/r/points?name=a&axis=depth", 422, "invalid", "axis"),
-        ("GET", "/api/v1/runs/r/points?name=a&from=NaN", 422, "invalid", "from"),
-        ("GET", "/api/v1/events?run=-bad-", 422, "invalid", None),
+        ("GET", "/nothing", 404, ("not-found", None)),
+        ("GET", "/api/v1/nothing", 404, ("not-found", None)),
+        ("GET", "/static/nothing.js", 404, ("not-found", None)),
+        ("POST", "/static/index.html", 405, ("method-not-allowed", None)),
+        ("DELETE", "/api/v1/runs", 405, ("method-not-allowed", None)),
+        ("POST", "/", 405, ("method-not-allowed", None)),
+        ("GET", "/api/v1/runs/unknown", 404, ("unknown-run", None)),
+        ("GET", "/api/v1/runs/unknown/series", 404, ("unknown-run", None)),
+        ("GET", "/api/v1/runs/unknown/points?name=a", 404, ("unknown-run", None)),
+        ("GET", "/api/v1/runs/unknown/images", 404, ("unknown-run", None)),
+        ("DELETE", "/api/v1/runs/unknown", 404, ("unknown-run", None)),
+        ("GET", "/api/v1/runs/-bad-", 422, ("invalid", "run")),
+        ("GET", "/api/v1/runs?limit=0", 422, ("invalid", "limit")),
+        ("GET", "/api/v1/runs?limit=many", 422, ("invalid", "limit")),
+        ("GET", "/api/v1/runs?state=asleep", 422, ("invalid", "state")),
+        ("GET", "/api/v1/runs/r/points", 422, ("invalid", "name")),
+        ("GET", "/api/v1/runs/r/points?name=a&axis=depth", 422, ("invalid", "axis")),
+        ("GET", "/api/v1/runs/r/points?name=a&from=NaN", 422, ("invalid", "from")),
+        ("GET", "/api/v1/events?run=-bad-", 422, ("invalid", "run.0")),
     ],
 )
 def test_what_cannot_be_answered_says_why(
-    client: httpx.Client, method: str, path: str, status: int, kind: str, field: str | None
+    client: httpx.Client, method: str, path: str, status: int, expected: tuple[str, str | None]
 ) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status, answer.text
     assert_one_shape(answer)
-    assert answer.json()["type"] == kind
-    if field:
-        assert answer.json()["field"] == field
+    assert (answer.json()["type"], answer.json()["field"]) == expected
 
 
 def test_a_body_that_is_no_json_says_so(client: httpx.Client) -> None:
