@@ -1,9 +1,12 @@
 /** Whether the server answers: one truth, told by every request and read by the banner and the live stream. */
 
-/** @typedef {{reachable: boolean, since: number | null}} Connection `since`: when it last answered, in milliseconds. */
+/**
+ * `since`: when it last answered, in milliseconds; `refusal`: why it refused what the page asked for, where it did.
+ * @typedef {{reachable: boolean, since: number | null, refusal: string}} Connection
+ */
 
 /** @type {Connection} */
-const connection = { reachable: true, since: null };
+const connection = { reachable: true, since: null, refusal: "" };
 const changes = new EventTarget();
 
 export function answered() {
@@ -16,6 +19,13 @@ export function answered() {
 export function unanswered() {
   if (!connection.reachable) return;
   connection.reachable = false;
+  changes.dispatchEvent(new Event("change"));
+}
+
+/** The server answers, but not with what was asked for; an empty text when it does again. @param {string} refusal */
+export function refused(refusal) {
+  if (refusal === connection.refusal) return;
+  connection.refusal = refusal;
   changes.dispatchEvent(new Event("change"));
 }
 

@@ -33,7 +33,8 @@ export function number(value, digits = 3) {
 export function quantity(value, unit) {
   const text = number(value);
   if (!unit || value === null) return text;
-  return unit === "°" || unit === "%" ? text + unit : `${text}\u202f${unit}`;
+  const isPower = /[⁰¹²³⁴-⁹]$/.test(text);
+  return (unit === "°" || unit === "%") && !isPower ? text + unit : `${text}\u202f${unit}`;
 }
 
 /** @param {number} value */

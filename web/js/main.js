@@ -4,7 +4,7 @@ import { ComparePage } from "./pages/compare.js";
 import { RunPage } from "./pages/run.js";
 import { RunsPage } from "./pages/runs.js";
 import { Unreachable } from "./api.js";
-import { onChange } from "./connection.js";
+import { onChange, refused } from "./connection.js";
 import { el, printable, replace, setText } from "./dom.js";
 import { Live } from "./live.js";
 import { installBanner } from "./panels/banner.js";
@@ -70,6 +70,7 @@ async function visit(moved) {
   leaving = new AbortController();
   const { signal } = leaving;
   page?.dispose();
+  refused("");
   page = null;
   const first = location.pathname.split("/")[1];
   for (const link of document.querySelectorAll("[data-nav]")) link.toggleAttribute("aria-current", false);

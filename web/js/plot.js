@@ -183,11 +183,14 @@ export class Plot {
     window.addEventListener("pointerup", released, { once: true, capture: true });
   }
 
-  /** @param {number | null} x */
-  setCursor(x) {
+  /** @param {number | null} x @param {string} label What x is, said at the axis of the chart that is pointed at. */
+  setCursor(x, label) {
     const range = this.#figure?.x.range;
     this.pointer.hidden = x === null || !range || x < range[0] || x > range[1];
-    if (!this.pointer.hidden) this.pointer.style.transform = `translateX(${this.#pixel(/** @type {number} */ (x))}px)`;
+    if (this.pointer.hidden || x === null || !range) return;
+    this.pointer.style.transform = `translateX(${this.#pixel(x)}px)`;
+    this.pointer.style.setProperty("--share", String((x - range[0]) / (range[1] - range[0])));
+    this.pointer.dataset.at = label;
   }
 
   dispose() {

@@ -60,7 +60,7 @@ function readScalar(line, columns, x, error, unit) {
       const spread = errors?.get(columns.step[i]);
       const wide = columns.count[i] > 1 && columns.min[i] !== columns.max[i];
       const bad = columns.non_finite[i] ? `, ${columns.non_finite[i]} not finite` : "";
-      if (wide) return `${number(columns.min[i], 2)}…${number(columns.max[i], 2)}${unit}${bad}`;
+      if (wide) return `${number(columns.min[i])}…${quantity(columns.max[i], unit)}${bad}`;
       return spread ? `${quantity(columns.mean[i], "")} ± ${number(spread, 2)}${unit}` : quantity(columns.mean[i], unit) + bad;
     },
   };
@@ -112,7 +112,7 @@ function addDistribution(figure, line, columns, x, unit) {
   median.forEach((value, i) => {
     if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, "") });
   });
-  const text = (/** @type {number} */ i) => `${quantity(median[i], unit)} (90 % in ${number(p5[i], 2)}…${number(p95[i], 2)})`;
+  const text = (/** @type {number} */ i) => `median ${quantity(median[i], unit)}, 90 % in ${number(p5[i], 2)}…${number(p95[i], 2)}`;
   figure.readables.push({ label: line.label, colour: line.colour, x, text, now: text });
 }
 

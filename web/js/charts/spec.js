@@ -113,7 +113,7 @@ function gradients(shelf) {
     const colour = where === "fake" ? "fake" : where === "real" ? "real" : "other";
     const ceiling = series.upper === null ? null : { value: series.upper, label: "bound" };
     return shelf.take(
-      spec({ id: series.name, title: "Gradient norm", note: `${family === "gradient_norm_raw" ? "raw critic, " : ""}${where} samples`, ceiling, help: series.help || WORDS.gradients, lines: [{ series: series.name, label: "median", colour, source: 0 }] }, series),
+      spec({ id: series.name, title: "Gradient norm", note: `${family === "gradient_norm_raw" ? "raw critic, " : ""}${where} samples`, ceiling, help: series.help || WORDS.gradients, lines: [{ series: series.name, label: `${where} samples`, colour, source: 0 }] }, series),
     );
   });
 }

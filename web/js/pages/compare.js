@@ -7,6 +7,7 @@
  * @typedef {{run: Run, series: Series[], marks: import("../types.js").Marks, alerts: import("../types.js").Alert[], source: {feed: Feed, axis: Axis}}} Loaded
  */
 import * as api from "../api.js";
+import { refused } from "../connection.js";
 import { el, foreign, picture, printable, replace } from "../dom.js";
 import { comparisonsOf } from "../charts/compare.js";
 import { turnsAmongRuns } from "../charts/turns.js";
@@ -21,6 +22,7 @@ import { Feed } from "../state/feed.js";
 import { coloursOf } from "../state/palette.js";
 import * as scales from "../state/scales.js";
 import * as url from "../state/url.js";
+import { tellTrouble } from "../troubles.js";
 import { notice } from "./notice.js";
 
 const MOST_RUNS = 10;
@@ -76,14 +78,14 @@ export class ComparePage {
   async #loadRun(id) {
     const [run, series, marks, alerts] = await Promise.all([api.getRun(id, this.signal), api.getSeries(id, this.signal), api.getMarks(id, this.signal), api.getAlerts(id, this.signal)]);
     const axis = new Axis(this.wanted, marks, run.created);
-    const feed = new Feed(id, axis.query(this.zoomed), this.signal, (error) => this.#failed(error));
+    const feed = new Feed(id, axis.query(this.zoomed), this.signal, (error) => tellTrouble(error, this.signal));
     return { run, series: series.series, marks, alerts: alerts.alerts, source: { feed, axis } };
   }
 
   /** @param {string[]} ids */
   #set(ids) {
     url.write({ run: ids });
-    return this.#load(ids).then(this.runsChanged, (error) => this.#failed(error));
+    return this.#load(ids).then(this.runsChanged, (error) => tellTrouble(error, this.signal));
   }
 
   /** All runs on the same axis: epochs only where every run has them. */
@@ -160,14 +162,10 @@ export class ComparePage {
       );
       this.#axes();
       this.redraw();
+      refused("");
     } catch (error) {
-      this.#failed(error);
+      tellTrouble(error, this.signal);
     }
-  }
-
-  /** @param {unknown} error */
-  #failed(error) {
-    if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
   }
 
   /** @param {[number, number] | null} range */
@@ -175,7 +173,7 @@ export class ComparePage {
     this.zoomed = range;
     url.write({ range: url.printRange(range) });
     this.redraw();
-    Promise.all(this.#loaded.map(({ source }) => source.feed.setView(source.axis.query(range)))).catch((error) => this.#failed(error));
+    Promise.all(this.#loaded.map(({ source }) => source.feed.setView(source.axis.query(range)))).catch((error) => tellTrouble(error, this.signal));
   }
 
   /** @param {AxisKind} kind */

@@ -7,6 +7,7 @@
  * @typedef {import("../live.js").Changes} Changes
  */
 import * as api from "../api.js";
+import { refused } from "../connection.js";
 import { chartsOf } from "../charts/spec.js";
 import { turnsOf } from "../charts/turns.js";
 import { el, replace } from "../dom.js";
@@ -22,6 +23,7 @@ import { Cursor } from "../state/cursor.js";
 import { Feed } from "../state/feed.js";
 import * as scales from "../state/scales.js";
 import * as url from "../state/url.js";
+import { tellTrouble } from "../troubles.js";
 
 const SAMPLES_AFTER = 3;
 /** Series are declared at the start and seldom later, and their list can be long. */
@@ -59,14 +61,14 @@ export class RunPage {
     this.axis = new Axis(this.wanted, marks, run.created);
     this.zoomed = url.parseRange(url.read("range"));
     this.cursor = new Cursor();
-    this.feed = new Feed(run.id, this.axis.query(this.zoomed), signal, (error) => this.#failed(error));
+    this.feed = new Feed(run.id, this.axis.query(this.zoomed), signal, (error) => tellTrouble(error, this.signal));
     this.source = { feed: this.feed, axis: this.axis };
     const stage = this.#stage();
     const step = Number(url.read("sample") ?? "");
     this.samples = new Samples(run.id, { chosen: (at) => url.write({ sample: at === null ? null : String(at) }), place: (at) => this.#place(at) }, step > 0 ? step : null);
     this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, element: this.samples.element });
     this.rest = new RestOfCharts(stage);
-    this.verdict = new Verdict({ acknowledge: (alert, button) => this.#acknowledge(alert, button), showStep: (at) => this.#showSample(at), zoomTo: (at) => this.#zoomTo(at) });
+    this.verdict = new Verdict({ acknowledge: (alert, button) => this.#acknowledge(alert, button), showStep: (at) => this.#showSample(at), place: (at) => this.#place(at), zoomTo: (at) => this.#zoomTo(at) });
     this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
     this.details = new Details();
     this.head = new RunHead(() => this.refresh("all"));
@@ -160,14 +162,10 @@ export class RunPage {
       if (images || alerts) this.samples.show(images?.images ?? this.samples.images, this.#onset);
       if (has("points")) await this.feed.refresh();
       this.#draw();
+      refused("");
     } catch (error) {
-      this.#failed(error);
+      tellTrouble(error, this.signal);
     }
-  }
-
-  /** What the server did not answer is said by the banner and tried again. @param {unknown} error */
-  #failed(error) {
-    if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
   }
 
   /** @param {[number, number] | null} range */
@@ -175,7 +173,7 @@ export class RunPage {
     this.zoomed = range;
     url.write({ range: url.printRange(range) });
     this.#draw();
-    this.feed.setView(this.axis.query(range)).catch((error) => this.#failed(error));
+    this.feed.setView(this.axis.query(range)).catch((error) => tellTrouble(error, this.signal));
   }
 
   /** The same part of the run on another axis. @param {AxisKind} kind */

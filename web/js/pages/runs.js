@@ -1,10 +1,12 @@
 /** Every run, newest first: found, glanced at, opened, or picked for comparing. */
 import * as api from "../api.js";
+import { refused } from "../connection.js";
 import { el, replace, setText } from "../dom.js";
 import { plural } from "../format.js";
 import { RunRow } from "../panels/run_row.js";
 import { PART } from "../selectors.js";
 import * as url from "../state/url.js";
+import { tellTrouble } from "../troubles.js";
 import { notice } from "./notice.js";
 
 /** @typedef {import("../types.js").RunSummary} RunSummary */
@@ -185,8 +187,9 @@ export class RunsPage {
   async refresh() {
     try {
       await this.#load();
+      refused("");
     } catch (error) {
-      if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
+      tellTrouble(error, this.signal);
     }
   }
 

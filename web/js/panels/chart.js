@@ -73,7 +73,7 @@ export class ChartCard {
       const swatch = el("i", { class: line.dash ? "swatch dashed" : "swatch", style: `--swatch: var(--${line.colour.startsWith("run-") ? line.colour : `chart-${line.colour}`})`, "aria-hidden": "true" });
       return el("li", {}, swatch, this.chart.lines.length > 1 && line.label && foreign(line.label, { class: "label" }), value);
     });
-    return el("ul", { class: items.length > 2 ? "readout many" : "readout", part: PART.readout }, ...items);
+    return el("ul", { class: items.length > 2 || (items.length === 2 && this.chart.lines[0].colour.startsWith("run-")) ? "readout many" : "readout", part: PART.readout }, ...items);
   }
 
   /** @param {boolean} visible */
@@ -96,7 +96,7 @@ export class ChartCard {
     this.scale.setAttribute("aria-pressed", String(view.log));
     setText(this.flagged, this.#flags(figure));
     this.#point(this.stage.cursor.x, false);
-    void this.plot.draw(figure).then(() => this.plot.setCursor(this.stage.cursor.x));
+    void this.plot.draw(figure).then(() => this.#point(this.stage.cursor.x, false));
   }
 
   /** @param {import("../charts/figure.js").Figure} figure */
@@ -120,7 +120,7 @@ export class ChartCard {
       setText(this.#values[i], text);
       return `${readable.label} ${text}`;
     });
-    this.plot.setCursor(x);
+    this.plot.setCursor(x, x === null ? "" : this.stage.sources[0].axis.format(x));
     if (spoken && x !== null && document.activeElement === this.plotHost) setText(this.spoken, `${this.stage.sources[0].axis.format(x)}: ${printable(texts.join(", "))}`);
   }
 

@@ -3,6 +3,7 @@ import * as api from "../api.js";
 import { el, foreign, printable, replace, setText } from "../dom.js";
 import { count, decode, epoch, quantity } from "../format.js";
 import { PART } from "../selectors.js";
+import { tellTrouble } from "../troubles.js";
 import { whenVisible } from "../visibility.js";
 import { sparkline } from "./sparkline.js";
 import { ageOf, alertBadge, stateBadge } from "./state.js";
@@ -91,7 +92,7 @@ export class RunRow {
       }
       this.#drawnVersion = version;
     } catch (error) {
-      if (!this.signal.aborted && !(error instanceof api.Unreachable)) reportError(error);
+      tellTrouble(error, this.signal);
     } finally {
       this.#drawnAt = Date.now();
       this.#busy = false;

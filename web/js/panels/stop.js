@@ -19,6 +19,7 @@ export class StopButton {
     this.run = run;
     const waiting = commands.some((one) => one.kind === "stop" && !one.outcome);
     this.button.hidden = run.state !== "running" || !run.commands.includes("stop") || waiting;
+    this.element.hidden = this.button.hidden && !waiting;
     this.said.textContent = waiting && run.state === "running" ? "Asked to stop; waiting for its next safe point" : "";
   }
 

@@ -5,33 +5,25 @@
  * @typedef {import("../types.js").Alert} Alert
  */
 import { imageUrl } from "../api.js";
-import { el, foreign, printable, replace } from "../dom.js";
-import { clock, count, decode, plural, quantity } from "../format.js";
+import { el, foreign, replace } from "../dom.js";
+import { clock, plural } from "../format.js";
 import { PART } from "../selectors.js";
 
-const NAMES = { S_G: "Angle of G", S_D: "Angle of D", S_G_ep: "Epoch angle of G", S_D_ep: "Epoch angle of D", Q: "Quality Q", D: "Diversity D" };
 const ORDER = { firing: 0, pending: 1, resolved: 2 };
 const STATES = { firing: "Alert", pending: "Suspected", resolved: "Resolved" };
 
-/** @param {Alert} alert */
-function signals(alert) {
-  const items = alert.signals.map((signal) => {
-    const name = NAMES[/** @type {keyof typeof NAMES} */ (signal.role ?? signal.signal)] ?? signal.series;
-    const change = `${quantity(decode(signal.before), signal.unit)} → ${quantity(decode(signal.after), signal.unit)}`;
-    return el("li", {}, el("span", { class: "label" }, foreign(name)), el("span", { class: "number" }, printable(change)), el("span", { class: "way", role: "img", "aria-label": signal.direction === "up" ? "rose" : "fell" }, signal.direction === "up" ? "↑" : "↓"));
+/** One grid before the turn and some from it on. @param {Alert} alert @param {Actions} actions */
+function pictures(alert, actions) {
+  const { onset_step: onset } = alert;
+  const images = alert.images.filter((image) => image.name === alert.images[0].name);
+  if (!images.length || onset === null) return null;
+  const shown = [...images.filter((image) => image.step < onset).slice(-1), ...images.filter((image) => image.step >= onset)];
+  const items = shown.map((image) => {
+    const where = actions.place(image.step);
+    const picture = el("img", { src: imageUrl(alert.run, image.digest), alt: `Samples at ${where}`, width: "76", height: "76", loading: "lazy" });
+    return el("li", { class: image.step === onset ? "turn" : null }, el("button", { type: "button", class: "thumb", on: { click: () => actions.showStep(image.step) } }, picture, el("span", { class: "number" }, where)));
   });
-  return items.length ? el("ul", { class: "signals", "aria-label": "What moved, first to last" }, ...items) : null;
-}
-
-/** @param {Alert} alert @param {(step: number) => void} showStep */
-function pictures(alert, showStep) {
-  if (!alert.images.length) return null;
-  const items = alert.images.map((image) => {
-    const when = alert.onset_step === null ? "" : image.step < alert.onset_step ? "before" : image.step === alert.onset_step ? "at the turn" : "after";
-    const picture = el("img", { src: imageUrl(alert.run, image.digest), alt: `Samples ${when}, step ${image.step}`, width: "76", height: "76", loading: "lazy" });
-    return el("li", {}, el("button", { type: "button", class: "thumb", on: { click: () => showStep(image.step) } }, picture, el("span", {}, when || `step ${count(image.step)}`)));
-  });
-  return el("ul", { class: "pictures", "aria-label": "Samples around the turn" }, ...items);
+  return el("ul", { class: "pictures", "aria-label": "Samples before and after" }, ...items);
 }
 
 /** @param {Alert} alert */
@@ -50,8 +42,8 @@ function alertPanel(alert, actions) {
   return el(
     "section",
     { class: "verdict", "data-state": alert.state, "data-alert": alert.id, "aria-label": "Alert" },
-    el("div", { class: "verdict-text" }, el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.resolved ?? alert.began)}`), el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)), signals(alert), history(alert)),
-    pictures(alert, actions.showStep),
+    el("div", { class: "verdict-text" }, el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.resolved ?? alert.began)}`), el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)), history(alert)),
+    pictures(alert, actions),
     el("div", { class: "actions" }, acknowledged, onset !== null && el("button", { type: "button", on: { click: () => actions.zoomTo(onset) } }, "Zoom to the turn")),
   );
 }
@@ -72,7 +64,7 @@ function over(alerts, actions) {
   return el("details", { class: "over" }, el("summary", {}, plural(alerts.length, "resolved alert")), ...alerts.map((alert) => alertPanel(alert, actions)));
 }
 
-/** @typedef {{acknowledge: (alert: Alert, button: HTMLButtonElement) => void, showStep: (step: number) => void, zoomTo: (step: number) => void}} Actions */
+/** @typedef {{acknowledge: (alert: Alert, button: HTMLButtonElement) => void, showStep: (step: number) => void, place: (step: number) => string, zoomTo: (step: number) => void}} Actions */
 
 /** Which folds are open, so that they stay so when what is around them changes. @param {HTMLElement} root @returns {[HTMLDetailsElement, string][]} */
 const folds = (root) => [...root.querySelectorAll("details")].map((fold) => [fold, `${fold.className} ${fold.closest("[data-alert]")?.getAttribute("data-alert")}`]);
