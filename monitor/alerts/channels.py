@@ -126,7 +126,7 @@ class Webhook:
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             yield connection
-        except OSError:
+        except (OSError, DeliveryError):
             if expired.is_set():
                 raise TimeoutError from None
             raise
@@ -178,7 +178,7 @@ def sign(secret: str, body: bytes) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is reachable by anybody: not loopback, private, link-local, multicast or reserved."""
+    """Whether anybody can reach an address: not loopback, private, link-local, multicast or reserved."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         hidden = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

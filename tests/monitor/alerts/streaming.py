@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from math import isnan, log
 
 from monitor import protocol
@@ -23,11 +24,19 @@ RECORD_KEY = {"lr_G": "lr_g", "lr_D": "lr_d"}
 NUMBER_OF_MODES = 10
 
 
+Deliver = Callable[[protocol.Batch, float], object]
+
+
+def _apply(db: Database, run: str, batch: protocol.Batch, now: float) -> None:
+    apply_batch(db, run, batch, now)
+
+
 class Training:
     """Sends what a detector's record would be made of: four steps an epoch, then a mark and its values."""
 
-    def __init__(self, db: Database, run: str = "run", writer: str = "writer") -> None:
-        self.db, self.run, self.writer = db, run, writer
+    def __init__(self, deliver: Deliver | Database, run: str = "run", writer: str = "writer") -> None:
+        self.run, self.writer = run, writer
+        self._deliver: Deliver = deliver if callable(deliver) else partial(_apply, deliver, run)
         self.sequence = 0
         self.attempt = 0
         self.mark = 0
@@ -134,7 +143,7 @@ class Training:
             last=self.sequence,
             records=records,
         )
-        apply_batch(self.db, self.run, batch, now)
+        self._deliver(batch, now)
 
 
 def _wire(value: float) -> float | str:

@@ -30,9 +30,7 @@ def waiting(db: Database) -> list[tuple[str, str]]:
 def outcome(db: Database) -> Any:
     """All that judging leaves behind, without the times at which it happened to be done."""
     times = {"began", "updated", "resolved", "run_name"}
-    found = [
-        {key: value for key, value in alert.items() if key not in times} for alert in alerts_of(db)
-    ]
+    found = [{key: value for key, value in alert.items() if key not in times} for alert in alerts_of(db)]
     for alert in found:
         alert["transitions"] = [(t["state"], t["reason"]) for t in alert["transitions"]]
     with db.read() as c:
@@ -93,7 +91,7 @@ def cursor(db: Database) -> int:
         return c.execute(select(DetectorState.cursor)).scalar_one()
 
 
-class Killed(Exception):
+class KillError(Exception):
     """Stands for SIGKILL: nothing after it runs, nothing of the open transaction stays."""
 
 
@@ -123,13 +121,13 @@ def test_a_kill_at_any_statement_loses_and_doubles_nothing(tmp_path: Any) -> Non
             nonlocal left
             left -= 1
             if left == 0:
-                raise Killed
+                raise KillError
 
         event.listen(db.engine, "before_cursor_execute", kill)
         try:
             judge_run(db, "run", 0.0, CHANNELS)
             survived = left > 0
-        except Killed:
+        except KillError:
             pass
         event.remove(db.engine, "before_cursor_execute", kill)
         judge_run(db, "run", 0.0, CHANNELS)

@@ -157,7 +157,7 @@ def test_infinity_zero_and_none_are_no_measurements_that_break_it() -> None:
         detector.update(dict.fromkeys((*ALL, "lr_g", "lr_d"), wild))
         json.dumps(detector.state(), allow_nan=False)
     detector.update({})
-    detector.update(dict.fromkeys(ALL))  # type: ignore[arg-type]
+    detector.update(dict.fromkeys(ALL))
 
 
 def test_a_small_set_is_scored_as_the_aims_ask() -> None:
