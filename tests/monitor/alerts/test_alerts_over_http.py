@@ -23,7 +23,8 @@ def hook() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def client(hook: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    options: dict[str, Any] = {"webhook_url": hook.url, "webhook_secret": "key", "webhook_allow_private": True}
+    options: dict[str, Any] = {"webhook_url": hook.url, "webhook_secret": "key"}
+    options["webhook_allow_private"] = True
     with run_service(tmp_path_factory.mktemp("service"), **options) as running, running.client() as client:
         yield client
 
