@@ -12,7 +12,7 @@ import msgspec
 
 from monitor.client.batches import build_batch, build_heartbeat
 from monitor.client.images import ImageStore
-from monitor.client.layout import first_of, remove_segment, segments
+from monitor.client.layout import first_of, note_refusal, remove_segment, segments
 from monitor.client.notices import Notices
 from monitor.client.position import Position, write_position
 from monitor.client.reader import Entry, Reader
@@ -142,6 +142,9 @@ class Delivery:
             return Outcome.UNREACHABLE
         return self._conclude(reply, [])
 
+    def close(self) -> None:
+        self._transport.close()
+
     def _post(self, body: bytes) -> Reply:
         return self._transport.post(f"{self._path}/batches", body, MEDIA_TYPE_MSGPACK)
 
@@ -170,6 +173,7 @@ class Delivery:
             case 409, "gap", int(expected):
                 return self._turn(expected)
             case 409, ("diverged" | "run-taken"), _:
+                note_refusal(self._spool, self.obstacle)
                 return Outcome.STOPPED
             case 404, "unknown-writer", _:
                 self._uploaded.clear()

@@ -5,6 +5,7 @@ A spool is a directory ``<directory>/spool/<run>/<writer>/`` with
     lock              held (flock) by the process that writes the spool or delivers it for a dead one
     <first>.segment   frames, end to end; <first> is the sequence of its first record, 16 digits
     acknowledged      how far the server has confirmed (``position.py``)
+    refused           why the server takes nothing of this spool, where that is so; delete it to try again
     images/           PNG files named by their SHA-256, until they are delivered
 
 All numbers are little-endian. A **frame** is

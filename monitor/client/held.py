@@ -25,7 +25,7 @@ class Held:
 
     def __init__(self) -> None:
         self._frames: list[bytes] = []
-        #: The gap that still grows; it becomes a frame when something follows it or somebody reads it.
+        #: The gap that still grows, until something follows it or it is handed out.
         self._open: _Lost | None = None
 
     def __bool__(self) -> bool:
@@ -48,17 +48,25 @@ class Held:
         return True
 
     def frames(self) -> list[bytes]:
-        """All that is held, oldest first. It may be delivered from here, so no gap in it grows any more."""
-        self._close()
-        return list(self._frames)
+        """All that is held, oldest first."""
+        return [*self._frames, *([_encode(self._open)] if self._open else [])]
 
-    def written(self, count: int) -> None:
-        """The oldest ``count`` frames are on disk now."""
-        del self._frames[:count]
+    def hand_out(self) -> list[bytes]:
+        """The same, to be delivered from here: no gap among them grows any more."""
+        self._close()
+        return self.frames()
+
+    def written(self) -> None:
+        """The oldest is on disk now."""
+        if self._frames:
+            del self._frames[0]
+        else:
+            self._open = None
 
     def _close(self) -> None:
-        lost, self._open = self._open, None
-        if lost is None:
-            return
-        gap = Gap(sequence=lost.first, last=lost.last, time=lost.time, reason=lost.reason)
-        self._frames.append(encode_frame(msgpack_encoder.encode(gap), RECORD, lost.attempt, lost.first))
+        self._frames, self._open = self.frames(), None
+
+
+def _encode(lost: _Lost) -> bytes:
+    gap = Gap(sequence=lost.first, last=lost.last, time=lost.time, reason=lost.reason)
+    return encode_frame(msgpack_encoder.encode(gap), RECORD, lost.attempt, lost.first)

@@ -47,6 +47,19 @@ def segments(spool: Path) -> list[Path]:
     return [segment_path(spool, first) for first in sorted(int(stem) for stem in stems if stem.isdecimal())]
 
 
+def note_refusal(spool: Path, reason: str) -> None:
+    """The server wants nothing of this spool; it is kept for a person to judge."""
+    with suppress(OSError):
+        replace_file(spool / "refused", reason.encode())
+
+
+def refusal_of(spool: Path) -> str | None:
+    try:
+        return (spool / "refused").read_text()
+    except OSError:
+        return None
+
+
 def remove_segment(segment: Path) -> int:
     """Returns the bytes this freed."""
     try:

@@ -8,6 +8,7 @@ from time import time as now
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from monitor.client.devices import Landing, is_on_gpu
 from monitor.client.frames import Row
@@ -19,7 +20,8 @@ from monitor.protocol import msgpack_encoder
 
 #: A script names a few sets of series again and again; sets that are always new must not fill the memory.
 MOST_COLUMNS = 1024
-ONLY_FLOATS = {float}
+#: Types whose every value is a float64 as it stands.
+FLOATS = {float, bool, np.float64, np.float32, np.float16, np.bool_}
 NO_MARK = -1
 
 
@@ -55,7 +57,7 @@ class Numbers:
             and time is None
             and type(step) is int
             and -INT64 <= step < INT64
-            and set(map(type, values.values())) == ONLY_FLOATS
+            and set(map(type, values.values())) <= FLOATS
         ):
             self._spool.append(columns.row(step, now(), NO_MARK, values.values()))
             return

@@ -124,11 +124,13 @@ class Reader:
     def _entries(self, position: Position) -> Iterator[Entry]:
         # What is held is asked for first: written meanwhile it is found twice, and never not at all.
         held = self._held()
+        attempt = 0
         for segment, frame, end in self._frames(position.segment, position.offset):
             if frame.magic == SEGMENT:
                 if frame.sequence == position.sequence:
                     self._beginnings[segment] = Position(segment, 0, position.sequence, position.chain)
                 continue
+            attempt = frame.attempt
             for entry in self._accept(frame, position, segment, end):
                 position = entry.after
                 yield entry
@@ -139,7 +141,7 @@ class Reader:
                 position = entry.after
                 yield entry
         if self._is_dead and self._ends_in_lost_record(position):
-            yield self._gap(position, position.sequence, 0, "the spool is damaged at its end", position)
+            yield self._gap(position, position.sequence, attempt, "the spool is damaged at its end", position)
 
     def _accept(self, frame: Frame, position: Position, segment: int, end: int) -> Iterator[Entry]:
         """The entry of a frame, after one for what is missing before it; nothing where it was read before."""

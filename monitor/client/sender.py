@@ -76,6 +76,7 @@ class Sender:
             self._wake.wait(delay)
             self._wake.clear()
         self._orphans.close()
+        self.delivery.close()
 
     def _turn(self) -> float:
         """One request at most; the seconds until the next."""
@@ -107,7 +108,8 @@ class Sender:
                 self._is_hopeless = True
                 return LONGEST_DELAY
             case Outcome.UNREACHABLE:
-                self._tell("the server cannot be reached (%s); the run goes on, its records are kept")
+                if self._failures > 0:
+                    self._tell("the server cannot be reached (%s); the run goes on, its records are kept")
                 longest = LONGEST_DELAY if self._target is None else LONGEST_DELAY_AT_END
                 delay = min(SHORTEST_DELAY * 2.0**self._failures, longest)
                 self._failures = min(self._failures + 1, 16)

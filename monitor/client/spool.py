@@ -107,7 +107,7 @@ class Spool:
     def held(self) -> list[bytes]:
         """Frames that the disk would not take, oldest first."""
         with self._lock:
-            return self._held.frames() if self._held else []
+            return self._held.hand_out() if self._held else []
 
     def synchronize(self) -> None:
         """Make what is written survive a power cut."""
@@ -178,7 +178,7 @@ class Spool:
     def _write_held(self) -> None:
         for frame in self._held.frames():
             self._write(frame)
-            self._held.written(1)
+            self._held.written()
             self._chain = zlib.crc32(frame[4:8], self._chain)
 
     def _write(self, frame: bytes | bytearray) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from monitor.client.address import server_address
 from monitor.client.delivery import Delivery, Outcome
-from monitor.client.layout import all_spools, quarantine_directory, remove_spool, segments, take_lock
+from monitor.client.layout import (
+    all_spools,
+    quarantine_directory,
+    refusal_of,
+    remove_spool,
+    segments,
+    take_lock,
+)
 from monitor.client.position import Position, read_position
 from monitor.client.reader import Reader, read_header
 from monitor.client.transport import HttpTransport, Transport
@@ -50,18 +57,23 @@ def deliver_orphans(
     may go to this one.
     """
     for spool in all_spools(directory):
+        run, writer = spool.parent.name, spool.name
         header = next((read_header(segment) for segment in segments(spool)), None)
         if not is_meant(header.server if header else ""):
             continue
         try:
             lock = take_lock(spool)
         except OSError as error:
-            yield SpoolReport(spool.parent.name, spool.name, 0, 0, str(error))
+            yield SpoolReport(run, writer, 0, 0, str(error))
             continue
         if lock is None:
             continue
         try:
-            yield from _deliver(directory, spool, transport)
+            refusal = refusal_of(spool)
+            if refusal is None:
+                yield from _deliver(directory, spool, transport)
+            else:
+                yield SpoolReport(run, writer, 0, 0, refusal)
         finally:
             os.close(lock)
 

@@ -58,7 +58,7 @@ class HttpTransport:
             if self._client is None:
                 self._client = self._connect()
             reply = self._client.request(method, path, content=body, headers={"Content-Type": media_type})
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise Unreachable(str(error) or type(error).__name__) from error
         return Reply(reply.status_code, reply.content)
 
