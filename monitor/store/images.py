@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, select, update
 
 from monitor.store.database import Database, insert_into
 from monitor.store.lineage import find_lineage, shown_by
-from monitor.store.schema import Blob, Image
+from monitor.store.schema import Blob, Image, Run
 
 
 class StoredImage(NamedTuple):
@@ -29,7 +29,10 @@ def put_image(
             "height": height,
             "data": data,
         }
-        return c.execute(insert_into(c, Blob).values(row).on_conflict_do_nothing()).rowcount == 1
+        is_new = c.execute(insert_into(c, Blob).values(row).on_conflict_do_nothing()).rowcount == 1
+        if is_new:
+            c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
+        return is_new
 
 
 def has_image(c: Connection, run_id: str, digest: str) -> bool:
