@@ -95,7 +95,11 @@ class Channel:
         #: a two-sided channel for rising.
         self.value: float | None = None
         self.deviation = 0.0
+        #: The deviations of the newest two values there were.
+        self.last = self.before_last = 0.0
+        #: The reference of the values, and that of the values divided by the learning rate.
         self._line: Line | None = None
+        self._scaled: Line | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -113,20 +117,25 @@ class Channel:
         """A record without this number: nothing is learned and nothing forgotten."""
         self.value, self.deviation = None, 0.0
 
-    def update(self, time: int, value: float, rate: float = 0.0) -> None:
+    def measure(self, time: int, value: float, rate: float = 0.0) -> None:
         """Take the newest value; ``rate`` is the log of the learning rate that it was made under."""
         self.value = value
-        self.deviation = self._measure(time, value, rate)
+        self.before_last, self.deviation = self.last, self._measure(time, value, rate)
+        self.last = self.deviation
+        self.waiting.append((time, value, rate))
+
+    def judge(self, is_excused: bool = False) -> None:
+        """Let the value just measured count; excused, it counts as if it lay on its course."""
+        time = self.waiting[-1][0]
         size = abs(self.deviation) if self.two_sided else self.deviation
-        gain = min(1.0, max(-1.0, (size - BEGIN) / (FULL - BEGIN)))
+        gain = -1.0 if is_excused else min(1.0, max(-1.0, (size - BEGIN) / (FULL - BEGIN)))
         if gain > 0 and self.sum == 0:
             self.onset = time
         self.sum = min(CEILING, max(0.0, self.sum + gain))
         if self.sum == 0:
             self.forget()
         elif size > self.worst:
-            self.worst, self.peak = size, value
-        self.waiting.append((time, value, rate))
+            self.worst, self.peak = size, self.value
         self._learn(time)
 
     def forget(self) -> None:
@@ -152,8 +161,9 @@ class Channel:
         plain = self._deviation(line, time, value)
         if self.window[0][2] == rate == self.window[-1][2]:
             return plain
-        scaled_line = self._fit([point[1] - point[2] for point in self.window])
-        scaled = self._deviation(scaled_line, time, value - rate)
+        if self._scaled is None:
+            self._scaled = self._fit([point[1] - point[2] for point in self.window])
+        scaled = self._deviation(self._scaled, time, value - rate)
         if plain * scaled <= 0:
             return 0.0
         return plain if abs(plain) < abs(scaled) else scaled
@@ -174,6 +184,7 @@ class Channel:
             if self.frozen <= EXPIRY:
                 return
             self.window, self.waiting, self._line = self.waiting[-WINDOW:], [], None
+            self._scaled = None
             self.forget()
             self.frozen = 0
             return
@@ -184,7 +195,7 @@ class Channel:
         if ripe:
             self.window = (self.window + self.waiting[:ripe])[-WINDOW:]
             del self.waiting[:ripe]
-            self._line = None
+            self._line = self._scaled = None
 
     def state(self) -> dict[str, Any]:
         """All that it remembers, as JSON knows it."""
@@ -198,6 +209,8 @@ class Channel:
             "peak": self.peak,
             "value": self.value,
             "deviation": self.deviation,
+            "last": self.last,
+            "before_last": self.before_last,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -207,4 +220,5 @@ class Channel:
         self.frozen, self.sum, self.onset = state["frozen"], state["sum"], state["onset"]
         self.worst, self.peak = state["worst"], state["peak"]
         self.value, self.deviation = state["value"], state["deviation"]
-        self._line = None
+        self.last, self.before_last = state["last"], state["before_last"]
+        self._line = self._scaled = None

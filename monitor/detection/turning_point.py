@@ -49,9 +49,12 @@ LEAP = log(2.0)
 #: Records for which a leap is remembered, and records by which the onsets of S and of Q or D may lie apart.
 REMEMBERED, NEAR = 3, 8
 #: A loss that has come back by more than a fifth of its worst is coming back.
-STAYS = 0.8
+STAYS, KEEPS = 0.8, 0.45
 #: Losing half of the level is critical, and more than any trade-off explains.
 HALF = 0.5
+#: What may remain of one of Q and D while the other gets better and it is still a trade-off.
+TRADED = 0.75
+RUIN = 2 / 3
 #: Evidence that makes a signal part of the sentence.
 NAMED = 0.5
 #: Records without any signal that end in an alert, and records of health that resolve one.
@@ -127,17 +130,22 @@ class TurningPointDetector:
             seen = True
             if name in {"Q", "D"}:
                 value = min(max(value, -LARGEST), LARGEST)
-                channel.update(self.index, value / self.ln_m if name == "D" else value)
+                channel.measure(self.index, value / self.ln_m if name == "D" else value)
             else:
                 rate = record.get("lr_g" if name in GENERATOR else "lr_d") or 0.0
                 log_rate = log(rate) if isfinite(rate) and rate > 0 else 0.0
-                channel.update(self.index, log(max(value, SMALLEST_ANGLE)), log_rate)
+                channel.measure(self.index, log(max(value, SMALLEST_ANGLE)), log_rate)
         if self._leaps(GENERATOR) and self._leaps(DISCRIMINATOR):
             self.leapt = self.index
-        for name, other in (("Q", "D"), ("D", "Q")):
-            if self.channels[name].deviation < -BEGIN and self._share(other) > HALF:
-                self.channels[other].forget()
+        for name, channel in self.channels.items():
+            if channel.value is not None:
+                channel.judge(is_excused=self._is_traded(name))
         return seen
+
+    def _is_traded(self, name: str) -> bool:
+        """Whether a loss is the price of a gain: Q gives a little while D rises, or the other way round."""
+        other = {"Q": "D", "D": "Q"}.get(name)
+        return other is not None and self.channels[other].deviation < -BEGIN and self._share(name) > TRADED
 
     # -- judgement ---------------------------------------------------------------------------------
 
@@ -156,13 +164,17 @@ class TurningPointDetector:
     def _pace(self, evidence: dict[str, float]) -> str | None:
         if sorted(evidence.values())[-2] >= PATIENT:
             return "patient"
+        if any(self.channels[name].sum >= PATIENT and self._share(name) < RUIN for name in ("Q", "D")):
+            return "patient"
         if any(self._is_lost(name) for name in ("Q", "D")):
             return "quick"
         return "silent" if self.silence >= SILENT else None
 
     def _is_lost(self, name: str) -> bool:
         channel = self.channels[name]
-        if channel.onset is None or channel.sum < QUICK or channel.deviation < STAYS * channel.worst:
+        if channel.onset is None or channel.sum < QUICK:
+            return False
+        if channel.deviation < max(STAYS * channel.before_last, KEEPS * channel.worst):
             return False
         if self.leapt is not None and self.index - self.leapt <= REMEMBERED:
             return True
