@@ -79,6 +79,10 @@ class Watch:
         G, self.D = unwrapped(G), unwrapped(D)
         self.critic = self.D if critic is None or critic is D else critic
         layers = {"g": layers_of(G, everything=everything), "d": layers_of(self.D, everything=everything)}
+        if not all(layers.values()) and (self.every["angles"] or self.every["epoch_angles"]):
+            raise ValueError(
+                "G or D has no weight with two or more dimensions: pass everything=True for angles of all"
+            )
         self.step_traces = {net: WeightTrace(layers[net], "device") for net in layers if self.every["angles"]}
         self.epoch_traces = {
             net: WeightTrace(layers[net], "host") for net in layers if self.every["epoch_angles"]
@@ -155,10 +159,10 @@ class Watch:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """After the networks have theirs: a probe that the checkpoint did not have begins from them."""
-        self.steps, self.marks = state["steps"], state["marks"]
+        self.steps, self.marks = state.get("steps", 0), state.get("marks", 0)
         for key, traces in (("step_traces", self.step_traces), ("epoch_traces", self.epoch_traces)):
             for net, trace in traces.items():
-                if net in state[key]:
+                if net in state.get(key, {}):
                     trace.load_state_dict(state[key][net])
                 else:
                     trace.remember()

@@ -163,7 +163,7 @@ def _read(path: Path, key: str) -> tuple[nn.Module, float] | None:
     """The cached classifier, or None where there is none that can be trusted."""
     classifier = _classifier()
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["key"]) != key:
                 return None
             classifier.load_state_dict(

@@ -1,0 +1,88 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from monitor import protocol
+from tests.reference import critics_twin, distribution_twin
+from trainer.critics import GradientNormalizedCritic
+from trainer.probes.gradient_norms import DISTRIBUTION_FIELDS, distribution, gradient_norms
+
+
+def piecewise_linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(8 * 36, 1), nn.Flatten(0)
+    )
+
+
+def smooth(x: Tensor) -> Tensor:
+    return (x**3).flatten(1).sum(1) + x.flatten(1).prod(1)
+
+
+@pytest.mark.parametrize("critic", [piecewise_linear().double(), smooth])
+def test_norms_equal_central_differences_pixel_by_pixel(critic: Callable[[Tensor], Tensor]) -> None:
+    images = torch.randn(4, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = [critics_twin.gradient_norm(critic, image) for image in images]
+    assert gradient_norms(critic, images).tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_of_a_linear_critic_the_norm_is_that_of_its_weights() -> None:
+    w = torch.randn(3, 4, 4)
+    norms = gradient_norms(lambda x: (x * w).flatten(1).sum(1, keepdim=True), torch.randn(5, 3, 4, 4))
+    assert norms.tolist() == pytest.approx([w.norm().item()] * 5, rel=1e-6)
+
+
+def test_a_gradient_normalized_critic_has_the_norm_of_theorem_6() -> None:
+    """|grad h| = (|grad f| / (|grad f| + |f|))^2 where f is piecewise linear: not around the normalizer."""
+    D = piecewise_linear()
+    images = torch.randn(16, 1, 8, 8)
+    of_f = gradient_norms(D, images)
+    f = D(images).detach().abs()
+    of_h = gradient_norms(GradientNormalizedCritic(D), images)
+    assert of_h.tolist() == pytest.approx(((of_f / (of_f + f)) ** 2).tolist(), rel=1e-4)
+    assert of_h.max() <= 1 + 1e-6
+
+
+@torch.no_grad()
+def test_no_gradient_of_the_loop_is_touched_even_where_gradients_are_off() -> None:
+    D = piecewise_linear()
+    for parameter in D.parameters():
+        parameter.grad = torch.full_like(parameter, 7.0)
+    images = torch.randn(2, 1, 8, 8, requires_grad=True)
+    norms = gradient_norms(D, images)
+    assert not norms.requires_grad
+    assert images.grad is None
+    assert all(bool((p.grad == 7).all()) for p in D.parameters() if p.grad is not None)
+    assert not torch.is_grad_enabled()
+
+
+def test_norms_are_float32_under_autocast_and_for_half_images() -> None:
+    D = piecewise_linear()
+    images = torch.randn(2, 1, 8, 8)
+    expected = gradient_norms(D, images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(gradient_norms(D, images), expected)
+    assert gradient_norms(D, images.bfloat16()).dtype == torch.float32
+
+
+def test_a_critic_that_is_not_finite_has_no_norm() -> None:
+    norms = gradient_norms(lambda x: x.flatten(1).sum(1) * math.nan, torch.randn(3, 1, 2, 2))
+    assert bool(norms.isnan().all())
+    assert bool(distribution(norms)[:-1].isnan().all())
+    assert distribution(norms)[-1] == 3
+
+
+@pytest.mark.parametrize("n", [1, 2, 64, 101])
+def test_a_distribution_equals_its_slow_twin(n: int) -> None:
+    values = torch.randn(n, generator=torch.Generator().manual_seed(n))
+    measured = dict(zip(DISTRIBUTION_FIELDS, distribution(values).tolist(), strict=True))
+    assert measured == pytest.approx(
+        distribution_twin.distribution(values.double().tolist()), rel=1e-12, abs=1e-12
+    )
+
+
+def test_the_fields_are_those_of_the_wire() -> None:
+    assert DISTRIBUTION_FIELDS == protocol.DISTRIBUTION_FIELDS
