@@ -64,6 +64,24 @@ def sync(
     token: Annotated[str | None, tyro.conf.arg(help="Its token (default GANWATCH_TOKEN).")] = None,
 ) -> None:
     """Deliver what training processes logged and could not send."""
+    from monitor.client.sync import sync as deliver  # noqa: PLC0415
+
+    directory = directory or Path(os.environ.get("GANWATCH_DIR") or ".ganwatch")
+    server = server or os.environ.get("GANWATCH_SERVER")
+    if not server:
+        raise Misuse("deliver where? give the link that `ganwatch serve` printed with --server")
+    try:
+        reports = deliver(directory, server, token)
+    except ValueError as error:
+        raise Misuse(str(error)) from None
+    for report in reports:
+        lost = f", {report.lost} lost" if report.lost else ""
+        obstacle = f"; the rest waits: {report.obstacle}" if report.obstacle else ""
+        print(f"{report.run} ({report.writer}): {report.delivered} records delivered{lost}{obstacle}")
+    if not reports:
+        print(f"nothing waits in {directory}")
+    if any(report.obstacle for report in reports):
+        sys.exit(1)
 
 
 def token(data_dir: DataDir = None) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from collections.abc import Callable
 from urllib.parse import quote
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from monitor.api.service import Service
 from monitor.errors import Misuse
@@ -16,8 +19,36 @@ from monitor.settings import Settings
 
 #: Seconds that requests under way are given at the end.
 GRACE = 5
+#: Seconds that the head of a request may take to arrive.
+HEAD_SECONDS = 15.0
 MOST_CONNECTIONS = 1024
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only told apart here
+
+
+class Connection(H11Protocol):
+    """Gives a request's head so long to arrive; uvicorn itself would wait for it for ever."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._deadline:
+            self._deadline.cancel()
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE and self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+        elif self.conn.their_state is h11.IDLE and not self._deadline:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
 
 class Server(uvicorn.Server):
@@ -29,6 +60,8 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
+                ws="none",
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -77,7 +110,7 @@ def listen(settings: Settings) -> socket.socket:
 
 def link(settings: Settings, port: int | None = None) -> str:
     """The address of the page with the token in it."""
-    return f"{base_url(settings, port)}/?token={quote(settings.access_token())}"
+    return f"{base_url(settings, port)}/?token={quote(settings.access_token(), safe='')}"
 
 
 def base_url(settings: Settings, port: int | None = None) -> str:

@@ -29,40 +29,46 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GANWATCH_", env_ignore_empty=True, frozen=True)
 
     host: str = Field(
-        "127.0.0.1", description="Address to listen on; other than loopback needs an explicit token."
+        default="127.0.0.1", description="Address to listen on; other than loopback needs an explicit token."
     )
-    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    data_dir: Path = Field(Path(".ganwatch"), description="Where the SQLite database and the token lie.")
+    port: int = Field(default=8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(
+        default=Path(".ganwatch"), description="Where the SQLite database and the token lie."
+    )
     database: str = Field(
-        "", description="SQLAlchemy URL of the database; empty is `ganwatch.db` in the data directory."
+        default="",
+        description="SQLAlchemy URL of the database; empty is `ganwatch.db` in the data directory.",
     )
     database_password_file: Path | None = Field(
-        None, description="File with the password that belongs into the database's URL."
+        default=None, description="File with the password that belongs into the database's URL."
     )
-    token: str = Field("", description="The access token; empty is a random one, kept in the data directory.")
-    token_file: Path | None = Field(None, description="File to read the access token from.")
+    token: str = Field(
+        default="", description="The access token; empty is a random one, kept in the data directory."
+    )
+    token_file: Path | None = Field(default=None, description="File to read the access token from.")
     allowed_hosts: Annotated[list[str], NoDecode, BeforeValidator(_split_commas)] = Field(
-        [], description="Further host names, comma-separated, under which the service may be addressed."
+        default=[],
+        description="Further host names, comma-separated, under which the service may be addressed.",
     )
     proxies: str = Field(
-        "",
+        default="",
         description="Addresses of reverse proxies, comma-separated, whose X-Forwarded headers are believed.",
     )
     public_url: str = Field(
-        "", description="Address of the service as others see it, for the links in notifications."
+        default="", description="Address of the service as others see it, for the links in notifications."
     )
     lost_after: float = Field(
-        60.0, gt=0, description="Seconds of silence after which a run is shown as lost."
+        default=60.0, gt=0, description="Seconds of silence after which a run is shown as lost."
     )
-    max_body: int = Field(32 * 2**20, ge=1024, description="Largest request body, in bytes.")
-    body_timeout: float = Field(60.0, gt=0, description="Seconds a request body may take to arrive.")
-    max_pixels: int = Field(2**24, ge=1, description="Largest image, in pixels.")
-    webhook_url: str = Field("", description="Where alerts are sent as JSON; empty sends none.")
+    max_body: int = Field(default=32 * 2**20, ge=1024, description="Largest request body, in bytes.")
+    body_timeout: float = Field(default=60.0, gt=0, description="Seconds a request body may take to arrive.")
+    max_pixels: int = Field(default=2**24, ge=1, description="Largest image, in pixels.")
+    webhook_url: str = Field(default="", description="Where alerts are sent as JSON; empty sends none.")
     webhook_secret: str = Field(
-        "", description="Key of the HMAC-SHA256 that signs what the webhook receives."
+        default="", description="Key of the HMAC-SHA256 that signs what the webhook receives."
     )
     webhook_allow_private: bool = Field(
-        False, description="Allow a webhook at a private or loopback address."
+        default=False, description="Allow a webhook at a private or loopback address."
     )
 
     @property
