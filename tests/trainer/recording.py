@@ -5,8 +5,6 @@ from typing import Any
 
 from torch import Tensor
 
-from trainer.stopping import Stopping
-
 
 class RecordingRun:
     def __init__(self) -> None:
@@ -22,9 +20,12 @@ class RecordingRun:
 
     def log(self, values: Mapping[str, Any], *, step: int, mark: int | None = None) -> None:
         for name, value in values.items():
-            self.points.append((name, step, mark, value.item() if isinstance(value, Tensor) else float(value)))
+            self.points.append(
+                (name, step, mark, value.item() if isinstance(value, Tensor) else float(value))
+            )
 
-    def log_images(self, name: str, images: Any, *, step: int, **_: Any) -> None:
+    def log_images(self, name: str, images: Tensor, *, step: int, **_: Any) -> None:
+        assert len(images)
         self.images.append((name, step))
 
     def mark(self, *, step: int, **facts: Any) -> int:

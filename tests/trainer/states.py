@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainer.checkpoint import CheckpointDirectory
 
-#: The process's own generators (Python's and numpy's begin where the operating system put them), and what probes remember.
+#: The process's generators (Python's and numpy's begin anywhere), and what probes remember.
 BESIDES_TRAINING = ("process", "watch")
 
 

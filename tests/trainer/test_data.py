@@ -16,7 +16,9 @@ from trainer.recipes import RECIPES
 CPU = torch.device("cpu")
 
 
-def picture(width: int, height: int, colour: tuple[int, int, int] = (200, 30, 90), kind: str = "PNG") -> bytes:
+def picture(
+    width: int, height: int, colour: tuple[int, int, int] = (200, 30, 90), kind: str = "PNG"
+) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(out, kind)
     return out.getvalue()
@@ -77,7 +79,9 @@ def test_colour_becomes_grey_where_grey_is_asked_for(tmp_path: Path) -> None:
     assert load(replace(faces(tmp_path), channels=1)).images.shape == (1, 1, 16, 16)
 
 
-def test_a_corrupt_image_is_named_counted_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_corrupt_image_is_named_counted_and_skipped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "1-good.png").write_bytes(picture(16, 16, (1, 1, 1)))
     (tmp_path / "2-cut.png").write_bytes(picture(600, 600)[:200])
     (tmp_path / "3-empty.jpg").write_bytes(b"")
@@ -111,7 +115,9 @@ def test_packed_images_keep_their_labels_also_past_a_corrupt_one(tmp_path: Path)
 
 def test_offsets_beyond_the_data_skip_images_and_do_no_harm(tmp_path: Path) -> None:
     image = picture(16, 16)
-    np.savez(tmp_path / "set.npz", data=np.frombuffer(image, np.uint8), offset=np.array([0, len(image), 10**12]))
+    np.savez(
+        tmp_path / "set.npz", data=np.frombuffer(image, np.uint8), offset=np.array([0, len(image), 10**12])
+    )
     loaded = load(faces(tmp_path / "set.npz"))
     assert len(loaded) == 1
     assert len(loaded.skipped) == 1
@@ -160,7 +166,11 @@ def numbered(n: int) -> torch.Tensor:
 
 
 def drawn(stream: Shuffled, batches: int) -> list[int]:
-    return [number for _ in range(batches) for number in stream.draw().add(1).mul(127.5).round().flatten().int().tolist()]
+    return [
+        number
+        for _ in range(batches)
+        for number in stream.draw().add(1).mul(127.5).round().flatten().int().tolist()
+    ]
 
 
 @pytest.mark.parametrize(("images", "batch"), [(12, 4), (10, 4), (3, 8)])
@@ -195,7 +205,9 @@ def test_a_stream_does_not_go_on_over_other_data() -> None:
 
 
 def test_batches_are_floats_from_minus_one_to_one() -> None:
-    batch = Shuffled(torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1), 2, seed=0, device=CPU).draw()
+    batch = Shuffled(
+        torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1), 2, seed=0, device=CPU
+    ).draw()
     assert batch.dtype == torch.float32
     assert sorted(batch.flatten().tolist()) == [-1.0, 1.0]
 

@@ -35,7 +35,7 @@ def test_it_follows_by_one_minus_decay_from_its_first_step_on() -> None:
     for step in range(1, 6):
         trained_a_little(G)
         average.update(G, step)
-        weight = G[0].weight.double()
+        weight = G.get_parameter("0.weight").double()
         expected = weight.clone() if expected is None or step <= 2 else 0.75 * expected + 0.25 * weight
         assert torch.allclose(average.G.get_parameter("0.weight").double(), expected, rtol=1e-5)
 

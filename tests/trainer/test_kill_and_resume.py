@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from tests.trainer.processes import SMALL, gantrain, interrupted
 from tests.trainer.states import assert_identical, last_state
 
@@ -49,6 +50,7 @@ def test_a_killed_training_goes_on_bit_for_bit_as_a_new_attempt_of_the_same_run(
     assert attempt_of(tmp_path) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_training_whose_newest_checkpoint_is_torn_goes_on_from_the_one_before(
     tmp_path: Path, uninterrupted: Path
 ) -> None:
@@ -61,7 +63,7 @@ def test_a_killed_training_whose_newest_checkpoint_is_torn_goes_on_from_the_one_
     assert_same_end(tmp_path, uninterrupted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_terminated_training_writes_a_checkpoint_first_and_ends_cleanly(
     number: signal.Signals, tmp_path: Path, uninterrupted: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_terminated_training_writes_a_checkpoint_first_and_ends_cleanly(
     assert attempt_of(tmp_path) == 0
 
 
+@pytest.mark.slow
 def test_a_training_killed_before_its_first_checkpoint_begins_again_as_the_same_run(
     tmp_path: Path, uninterrupted: Path
 ) -> None:

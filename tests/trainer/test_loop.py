@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tests.trainer.recording import RecordingRun
-from tests.trainer.states import assert_identical, last_state
 from torch import Tensor
 
+from tests.trainer.recording import RecordingRun
+from tests.trainer.states import assert_identical, last_state
 from trainer.checkpoint import CheckpointDirectory
 from trainer.config import Batch, Checkpoints, Config, Ema, LearningRate, Network
 from trainer.data import ImageSet, load
@@ -92,7 +92,9 @@ def test_weights_are_bit_identical_with_probes_on_and_off(variant: str, tmp_path
     run = RecordingRun()
     _, watched = trained(settings, tmp_path / "on", run, watch_with=probes)
     assert_identical(watched, unwatched)
-    assert {"angle/iter/g", "gradient_norm/real/p50", "quality/digits-classifier"} <= {name for name, *_ in run.points}
+    assert {"angle/iter/g", "gradient_norm/real/p50", "quality/digits-classifier"} <= {
+        name for name, *_ in run.points
+    }
 
 
 def test_a_watched_training_that_goes_on_logs_what_the_uninterrupted_one_logs(tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_every_step_is_logged_and_every_epoch_marked(tmp_path: Path) -> None:
 
 
 def test_epochs_and_steps_both_end_training_whichever_comes_first(tmp_path: Path) -> None:
-    assert trained(config(steps=20) , tmp_path / "a")[0].step == 20
+    assert trained(config(steps=20), tmp_path / "a")[0].step == 20
     assert trained(replace(config(), epochs=1, steps=20), tmp_path / "b")[0].step == 7
     assert trained(replace(config(), epochs=3, steps=20), tmp_path / "c")[0].step == 19
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ def parameters(network: nn.Module) -> int:
 
 @pytest.mark.parametrize("size", [8, 12, 16, 28, 32])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_small_networks_fit_any_multiple_of_four(size: int, channels: int) -> None:
+def test_the_small_networks_fit_any_multiple_of_four(size: int, channels: Literal[1, 3]) -> None:
     base = replace(RECIPES["digits-gn"](), dataset="images")
     agree(replace(base, size=size, channels=channels))
 

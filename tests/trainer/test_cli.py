@@ -1,0 +1,122 @@
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.trainer.processes import SMALL
+from tests.trainer.states import last_state
+from trainer.cli import main
+from trainer.recipes import RECIPES
+from trainer.training_directory import TrainingDirectory
+
+QUICK = [*SMALL, "--steps", "2", "--no-probes", "--quiet"]
+
+
+@pytest.fixture(autouse=True)
+def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANWATCH_DIR", str(tmp_path / "home"))
+    monkeypatch.delenv("GANWATCH_SERVER", raising=False)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code not in (0, None)
+    return str(caught.value.code) + capsys.readouterr().err
+
+
+def test_list_names_every_recipe_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert all(line.endswith(".") and len(line) < 120 for line in lines)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_show_prints_can_be_typed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["show", name])
+    words = [
+        word
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("--")
+        for word in shlex.split(line)
+    ]
+    assert {"--lr.d", "--network.z-dim", "--adam.betas", "--no-deterministic"} <= set(words)
+    if name == "digits-gn":
+        main([name, *words, *QUICK])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_without_a_recipe_it_says_what_can_be_typed(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(arguments)
+    assert "gantrain resume RUN" in capsys.readouterr().out
+
+
+def test_settings_are_changed_by_flags_and_stored_with_the_checkpoint(tmp_path: Path) -> None:
+    changes = ["--lr.d", "4e-4", "--adam.betas", "0", "0.9", "--seed", "7"]
+    main(["digits-lsgan", *changes, "--out", str(tmp_path / "t"), *QUICK])
+    checkpoint = TrainingDirectory(tmp_path / "t").checkpoints.newest()
+    assert checkpoint is not None
+    stored, recipe = checkpoint.config, RECIPES["digits-lsgan"]()
+    assert (stored.lr.d, stored.adam.betas, stored.seed) == (4e-4, (0.0, 0.9), 7)
+    assert (stored.lr.g, stored.loss, stored.recipe) == (recipe.lr.g, "ls", "digits-lsgan")
+
+
+def test_an_unknown_flag_is_refused_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--lr.d" in refused(capsys, "digits-gn", "--lr.x", "1")
+
+
+def test_a_setting_out_of_bounds_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "lr.d = 40.0 must lie between 0 and 10" in refused(capsys, "digits-gn", "--lr.d", "40")
+    assert "mixes" in refused(capsys, "digits-gn", "--network.norm-d", "batch")
+
+
+def test_an_unknown_recipe_is_refused_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no recipe 'digits-gm'. Did you mean digits-gn?" in refused(capsys, "digits-gm")
+    assert "`gantrain list` shows all" in refused(capsys, "show", "zzz")
+
+
+def test_missing_data_is_refused_before_a_run_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "pass --data PATH" in refused(capsys, "dcgan64-gn")
+    assert "/nowhere does not exist" in refused(capsys, "dcgan64-gn", "--data", "/nowhere")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_device_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "device toaster cannot be used" in refused(capsys, "digits-gn", "--device", "toaster")
+
+
+def test_a_folder_that_holds_a_training_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "t")]
+    main(["digits-gn", *out, *QUICK])
+    assert "add --resume to go on" in refused(capsys, "digits-gn", *out, *QUICK)
+    main(["digits-gn", *out, *QUICK, "--steps", "3", "--resume"])
+    assert last_state(tmp_path / "t" / "checkpoints")[0] == 3
+
+
+def test_resume_finds_a_training_by_its_run_and_takes_other_settings(tmp_path: Path) -> None:
+    main(["digits-gn", *QUICK])
+    (training,) = (tmp_path / "home" / "trainings").iterdir()
+    main(["resume", training.name, "--steps", "4", "--lr.g", "1e-3", "--no-probes", "--quiet"])
+    checkpoint = TrainingDirectory(training).checkpoints.newest()
+    assert checkpoint is not None
+    assert (checkpoint.step, checkpoint.config.lr.g) == (4, 1e-3)
+    assert json.loads((training / "run.json").read_text())["run"] == training.name
+
+
+def test_resume_of_nothing_says_what_to_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "pass the folder of a training, or a run's id" in refused(capsys, "resume", "nothing")
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with TrainingDirectory(tmp_path / "t").locked():
+        assert "another process trains in" in refused(
+            capsys, "digits-gn", "--out", str(tmp_path / "t"), *QUICK
+        )

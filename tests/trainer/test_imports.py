@@ -1,0 +1,42 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.trainer.processes import SMALL, environment
+
+BLOCKED = """
+import sys
+
+class Absent:
+    names = {"fastapi", "starlette", "sqlalchemy", "alembic", "pydantic", "pydantic_settings", "uvicorn"}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"{name} is not installed", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def run(program: str, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def test_a_training_needs_none_of_the_servers_packages(tmp_path: Path) -> None:
+    program = BLOCKED + "from trainer.cli import main; main(sys.argv[1:])"
+    done = run(program, "digits-gn", "--steps", "2", "--quiet", *SMALL, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "trainings").glob("*/checkpoints/step-000000002.*.pt"))
+
+
+def test_recipes_are_listed_without_waiting_for_torch(tmp_path: Path) -> None:
+    program = "import sys; from trainer.cli import main; main(['list']); sys.exit('torch' in sys.modules)"
+    assert run(program, home=tmp_path).returncode == 0
