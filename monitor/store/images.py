@@ -29,7 +29,8 @@ def put_image(
             "height": height,
             "data": data,
         }
-        is_new = c.execute(insert_into(c, Blob).values(row).on_conflict_do_nothing()).rowcount == 1
+        insert = insert_into(c, Blob).values(row).on_conflict_do_nothing().returning(Blob.digest)
+        is_new = c.execute(insert).first() is not None
         if is_new:
             c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
         return is_new
