@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from time import time as now
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ MOST_COLUMNS = 1024
 #: Types whose every value is a float64 as it stands.
 FLOATS = {float, bool, np.float64, np.float32, np.float16, np.bool_}
 NO_MARK = -1
+Mark = SupportsIndex | None
 
 
 class Columns:
@@ -49,7 +50,7 @@ class Numbers:
         #: Values refused so far.
         self.rejected = 0
 
-    def log(self, values: Mapping[str, Any], step: int, mark: int | None, time: float | None) -> None:
+    def log(self, values: Mapping[str, Any], step: SupportsIndex, mark: Mark, time: float | None) -> None:
         columns = self._columns.get(tuple(values))
         if (
             columns is not None
@@ -79,7 +80,7 @@ class Numbers:
             landing = Landing(on_gpu)
             self._keeper.defer(lambda: self._write(self._landed(landing), *where), landing.has_landed)
 
-    def log_distribution(self, name: str, values: Any, step: int, mark: int | None) -> None:
+    def log_distribution(self, name: str, values: Any, step: SupportsIndex, mark: Mark) -> None:
         columns = self._distributions.get(name)
         if columns is None:
             columns = self._distributions[name] = Columns((to_name(name),), 11)
@@ -120,5 +121,5 @@ class Numbers:
         self._spool.append(columns.row(step, time, mark, values.values()))
 
 
-def _mark(mark: int | None) -> int:
+def _mark(mark: Mark) -> int:
     return NO_MARK if mark is None else to_index(mark, "mark")

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from time import time as now
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, SupportsIndex, get_args
 
 import msgspec
 
@@ -20,7 +20,7 @@ from monitor.client.images import ImageStore, Pixels, digest_of, encode_grid, gr
 from monitor.client.keeper import Keeper
 from monitor.client.layout import remove_spool
 from monitor.client.notices import Notices, logger
-from monitor.client.numbers import NO_MARK, Numbers
+from monitor.client.numbers import NO_MARK, Mark, Numbers
 from monitor.client.progress import Progress, write_progress
 from monitor.client.sender import Sender
 from monitor.client.spool import Spool
@@ -103,8 +103,8 @@ class Run:
         self,
         values: Mapping[str, Any],
         *,
-        step: int,
-        mark: int | None = None,
+        step: SupportsIndex,
+        mark: Mark = None,
         time: float | None = None,
     ) -> None:
         """Log numbers at a step: Python's, NumPy's, 0-d arrays and tensors. NaN and infinity are numbers.
@@ -119,7 +119,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - nothing reaches the loop
             self._refuse("a call of log", error)
 
-    def log_distribution(self, name: str, values: Any, *, step: int, mark: int | None = None) -> None:
+    def log_distribution(self, name: str, values: Any, *, step: SupportsIndex, mark: Mark = None) -> None:
         """Log eleven numbers: in the order of `protocol.DISTRIBUTION_FIELDS`, or a mapping of them."""
         if self._is_closed():
             return
@@ -165,9 +165,9 @@ class Run:
     def mark(
         self,
         *,
-        step: int,
+        step: SupportsIndex,
         epoch: float | None = None,
-        images_seen: int | None = None,
+        images_seen: SupportsIndex | None = None,
         expects: Iterable[str] = ("Q", "D"),
     ) -> int:
         """Set an evaluation mark; the values measured there are logged with its index, now or later."""
@@ -195,8 +195,8 @@ class Run:
         name: str,
         images: Any,
         *,
-        step: int,
-        mark: int | None = None,
+        step: SupportsIndex,
+        mark: Mark = None,
         caption: str = "",
         scores: Iterable[float] = (),
     ) -> None:
@@ -237,7 +237,7 @@ class Run:
                 )
             )
 
-    def rewind(self, step: int, reason: str = "") -> int:
+    def rewind(self, step: SupportsIndex, reason: str = "") -> int:
         """Go back to a step: begin the next attempt, and return its number."""
         if self._is_closed():
             return self.attempt

@@ -51,7 +51,7 @@ def sync(directory: Path, server: str, token: str | None = None) -> list[SpoolRe
 def deliver_orphans(
     directory: Path, transport: Transport, is_meant: Callable[[str], bool] = lambda _: True
 ) -> Generator[SpoolReport | None]:
-    """Yields after every request: None, or with the last one of a spool its report.
+    """Yields None between the batches of a spool, and its report in the end.
 
     ``is_meant`` says by the address of the server that the run was given ("" for none) whether its records
     may go to this one.
@@ -95,7 +95,8 @@ def _deliver(directory: Path, spool: Path, transport: Transport) -> Generator[Sp
     before = delivery.confirmed
     while outcome in (Outcome.DELIVERED, Outcome.TURNED):
         outcome = delivery.step()
-        yield None
+        if delivery.is_behind:
+            yield None
     if outcome is Outcome.IDLE:
         remove_spool(spool)
     delivered = max(delivery.confirmed - before - delivery.lost, 0)

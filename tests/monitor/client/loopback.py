@@ -101,20 +101,26 @@ class Service:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                self._answer(lambda: service._apply(self.path.split("/")[4], body))
+                batch = protocol.batch_decoder_msgpack.decode(body)
+                self._answer(
+                    lambda: service._apply(self.path.split("/")[4], batch), lambda: service.judge(batch)
+                )
 
             def do_PUT(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 self._answer(lambda: service._store_image(self.path.rsplit("/", 1)[1], body))
 
-            def _answer(self, apply: Callable[[], bytes]) -> None:
-                service.tokens.append(self.headers.get("Authorization"))
+            def _answer(self, apply: Callable[[], bytes], judge: Callable[[], None] = lambda: None) -> None:
+                with service._changed:
+                    service.tokens.append(self.headers.get("Authorization"))
+                    service._changed.notify_all()
                 fault = service.faults.popleft() if service.faults else None
                 status, body = 200, b""
                 try:
                     if isinstance(fault, Answer):
                         raise fault
                     if fault != "ignore":
+                        judge()
                         with service._changed:
                             body = apply()
                 except Answer as answer:
@@ -140,9 +146,7 @@ class Service:
         self.uploads += 1
         return b""
 
-    def _apply(self, run: str, body: bytes) -> bytes:
-        batch = protocol.batch_decoder_msgpack.decode(body)
-        self.judge(batch)
+    def _apply(self, run: str, batch: protocol.Batch) -> bytes:
         self.batches.append(batch)
         writers = self.runs.get(run, {})
         writer = writers.get(batch.writer)

@@ -148,7 +148,7 @@ def test_other_content_under_known_numbers_stops_the_delivery_and_keeps_the_spoo
     tmp_path: Path, service: Service, deliver: Deliver
 ) -> None:
     run_through(deliver(write_spool(tmp_path, 300)))
-    other = write_spool(tmp_path / "other", 300, segment_bytes=2000)
+    other = write_spool(tmp_path / "other", 300, attempt=1)
     delivery = deliver(other)
     assert delivery.step() is Outcome.STOPPED
     assert "diverged" in delivery.obstacle
