@@ -40,18 +40,18 @@ def serve(
 
     from monitor import server  # noqa: PLC0415
     from monitor.app import create_app  # noqa: PLC0415
-    from monitor.settings import load_settings  # noqa: PLC0415
+    from monitor.settings import link, load_settings  # noqa: PLC0415
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, database=database)
     app = create_app(settings)
     app.state.service.database.migrate()
     with server.listen(settings) as listener:
-        link = server.link(settings, listener.getsockname()[1])
+        address = link(settings, listener.getsockname()[1])
 
         def tell() -> None:
-            print(f"ganwatch is at {link}", flush=True)
+            print(f"ganwatch is at {address}", flush=True)
             if open:
-                webbrowser.open(link)
+                webbrowser.open(address)
 
         server.Server(app, settings, when_ready=tell).run(sockets=[listener])
 
@@ -86,8 +86,7 @@ def sync(
 
 def token(data_dir: DataDir = None) -> None:
     """Print the link to the page, token included."""
-    from monitor.server import link  # noqa: PLC0415
-    from monitor.settings import load_settings  # noqa: PLC0415
+    from monitor.settings import link, load_settings  # noqa: PLC0415
 
     print(link(load_settings(data_dir=data_dir)))
 

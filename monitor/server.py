@@ -6,7 +6,8 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from urllib.parse import quote
+from functools import partial
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -22,13 +23,15 @@ GRACE = 5
 #: Seconds that the head of a request may take to arrive.
 HEAD_SECONDS = 15.0
 MOST_CONNECTIONS = 1024
-EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only told apart here
 
 
 class Connection(H11Protocol):
     """Gives a request's head so long to arrive; uvicorn itself would wait for it for ever."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, head_seconds: float, **given: Any) -> None:
+        super().__init__(**given)
+        self._head_seconds = head_seconds
+        self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -48,19 +51,23 @@ class Connection(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
         elif self.conn.their_state is h11.IDLE and not self._deadline:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+            self._deadline = self.loop.call_later(self._head_seconds, self.transport.close)
 
 
 class Server(uvicorn.Server):
     """Ends the event streams first: uvicorn waits for every connection, and those never end by themselves."""
 
     def __init__(
-        self, app: FastAPI, settings: Settings, when_ready: Callable[[], None] | None = None
+        self,
+        app: FastAPI,
+        settings: Settings,
+        when_ready: Callable[[], None] | None = None,
+        head_seconds: float = HEAD_SECONDS,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=cast("type[asyncio.Protocol]", partial(Connection, head_seconds)),
                 ws="none",
                 log_level="warning",
                 access_log=False,
@@ -106,15 +113,3 @@ def listen(settings: Settings) -> socket.socket:
             reason = f"cannot be listened on: {error.strerror}"
         raise Misuse(f"port {settings.port} of {settings.host} {reason}") from None
     return listener
-
-
-def link(settings: Settings, port: int | None = None) -> str:
-    """The address of the page with the token in it."""
-    return f"{base_url(settings, port)}/?token={quote(settings.access_token(), safe='')}"
-
-
-def base_url(settings: Settings, port: int | None = None) -> str:
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    host = "127.0.0.1" if settings.host in EVERY_ADDRESS else settings.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{port or settings.port}"

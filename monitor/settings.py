@@ -8,6 +8,7 @@ import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from monitor.errors import Misuse
 
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only told apart here
 _TOKEN = re.compile(r"[\x21-\x7e]{8,512}")
 
 
@@ -113,6 +115,18 @@ class Settings(BaseSettings):
                 f"cannot use the data directory {self.data_dir} ({error.strerror}); "
                 "choose another with --data-dir"
             ) from None
+
+
+def link(settings: Settings, port: int | None = None) -> str:
+    """The address of the page with the token in it."""
+    return f"{base_url(settings, port)}/?token={quote(settings.access_token(), safe='')}"
+
+
+def base_url(settings: Settings, port: int | None = None) -> str:
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = "127.0.0.1" if settings.host in EVERY_ADDRESS else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port or settings.port}"
 
 
 def load_settings(**given: Any) -> Settings:

@@ -48,7 +48,9 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: Settings, access: Access) -> None:
         self._app = app
         self._access = access
-        self._names = LOOPBACK_NAMES | {name.lower() for name in (settings.host, *settings.allowed_hosts)}
+        public_name = urlsplit(settings.public_url).hostname or settings.host
+        names = (settings.host, public_name, *settings.allowed_hosts)
+        self._names = LOOPBACK_NAMES | {name.lower() for name in names}
         self._is_loopback = settings.is_loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,16 +20,30 @@ log = logging.getLogger("ganwatch")
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, max_body: int, body_timeout: float) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body: int, body_timeout: float, write_timeout: float = WRITE_TIMEOUT
+    ) -> None:
         self._app = app
         self._max_body = max_body
         self._body_timeout = body_timeout
+        self._write_timeout = write_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._max_body, anyio.current_time() + self._body_timeout)
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "0")
+        declared = int(length) if length.isdecimal() else 0
+        exchange = _Exchange(
+            receive,
+            send,
+            declared,
+            has_body_left=declared > 0 or "transfer-encoding" in headers,
+            max_body=self._max_body,
+            deadline=anyio.current_time() + self._body_timeout,
+            write_timeout=self._write_timeout,
+        )
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception:
@@ -37,41 +52,40 @@ class Guard:
             log.info("%s %s: the client stopped reading", scope["method"], scope["path"])
 
 
+@dataclass
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int, deadline: float) -> None:
-        headers = Headers(scope=scope)
-        length = headers.get("content-length", "0")
-        self._declared = int(length) if length.isdecimal() else 0
-        self._has_body_left = self._declared > 0 or "transfer-encoding" in headers
-        self._received = 0
-        self._receive = receive
-        self._send = send
-        self._max_body = max_body
-        self._deadline = deadline
-        self.has_stalled = False
+    inner_receive: Receive
+    inner_send: Send
+    declared: int
+    has_body_left: bool
+    max_body: int
+    deadline: float
+    write_timeout: float
+    received: int = 0
+    has_stalled: bool = False
 
     async def receive(self) -> Message:
-        if not self._has_body_left:
-            return await self._receive()
-        if self._declared > self._max_body:
+        if not self.has_body_left:
+            return await self.inner_receive()
+        if self.declared > self.max_body:
             raise HTTPException(413)
         message: Message = {}
-        with anyio.CancelScope(deadline=self._deadline):
-            message = await self._receive()
+        with anyio.CancelScope(deadline=self.deadline):
+            message = await self.inner_receive()
         if not message:
             raise HTTPException(408)
         self._count(message)
-        if self._received > self._max_body:
+        if self.received > self.max_body:
             raise HTTPException(413)
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and self._has_body_left:
+        if message["type"] == "http.response.start" and self.has_body_left:
             MutableHeaders(scope=message)["connection"] = "close"
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if is_last and self._has_body_left:
+        if is_last and self.has_body_left:
             await self._write({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body"}
@@ -79,18 +93,18 @@ class _Exchange:
 
     async def _write(self, message: Message) -> None:
         try:
-            with anyio.fail_after(WRITE_TIMEOUT):
-                await self._send(message)
+            with anyio.fail_after(self.write_timeout):
+                await self.inner_send(message)
         except TimeoutError:
             self.has_stalled = True
             raise
 
     async def _drain(self) -> None:
-        limit = self._received + DRAINED_BYTES
+        limit = self.received + DRAINED_BYTES
         with anyio.move_on_after(DRAINED_SECONDS):
-            while self._has_body_left and self._received < limit:
-                self._count(await self._receive())
+            while self.has_body_left and self.received < limit:
+                self._count(await self.inner_receive())
 
     def _count(self, message: Message) -> None:
-        self._received += len(message.get("body", b""))
-        self._has_body_left = message["type"] == "http.request" and message.get("more_body", False)
+        self.received += len(message.get("body", b""))
+        self.has_body_left = message["type"] == "http.request" and message.get("more_body", False)

@@ -19,11 +19,11 @@ def run_versions(c: Connection, run_ids: Collection[str] = (), limit: int = 100)
 
 
 def run_tag(c: Connection, run_id: str) -> str:
-    """A text that is the same as long as nothing of the run changed."""
-    row = c.execute(select(Run.created, Run.version).where(Run.id == run_id)).first()
+    """A text that stays the same as long as nothing of the run changes, and never comes again."""
+    row = c.execute(select(Run.last_seen, Run.version).where(Run.id == run_id)).first()
     if row is None:
         raise Problem(404, "unknown-run", f"There is no run {run_id!r}.")
-    return f"{row.created:.6f}-{row.version}"
+    return f"{row.last_seen:.6f}-{row.version}"
 
 
 def unarchived_runs(c: Connection) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import Misuse
-from monitor.server import base_url, link, listen
-from monitor.settings import Settings, load_settings
+from monitor.server import listen
+from monitor.settings import Settings, base_url, link, load_settings
 
 
 @pytest.fixture(autouse=True)
