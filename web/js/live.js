@@ -12,7 +12,7 @@ import { eventsUrl } from "./api.js";
 
 const PAUSE_MS = 1000;
 const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 10_000;
 const HIDDEN_GRACE_MS = 20_000;
 
 export class Live {

@@ -23,7 +23,6 @@ import { coloursOf } from "../state/palette.js";
 import * as scales from "../state/scales.js";
 import * as url from "../state/url.js";
 import { tellTrouble } from "../troubles.js";
-import { notice } from "./notice.js";
 
 const MOST_RUNS = 10;
 const CROSS = "M4 4l8 8M12 4l-8 8";
@@ -106,7 +105,7 @@ export class ComparePage {
     this.picker.show(this.runs, this.#loaded.length >= MOST_RUNS);
     this.toolbar.element.hidden = !this.#loaded.length;
     if (!this.#loaded.length) {
-      replace(this.charts, notice("Choose runs to compare", el("p", {}, "Add them above, or tick them in the list of runs.")));
+      replace(this.charts, el("p", { class: "none" }, "Choose runs to compare: add them above, or tick them in the list of runs."));
       return;
     }
     this.toolbar.show(this.#loaded[0].source.axis, this.zoomed);

@@ -9,7 +9,6 @@ import { sparkline } from "./sparkline.js";
 import { ageOf, alertBadge, stateBadge } from "./state.js";
 
 /** @typedef {import("../types.js").RunSummary} RunSummary */
-/** @typedef {import("../types.js").Series} Series */
 
 const BUCKETS = 40;
 const EVERY_MS = 5000;
@@ -27,7 +26,7 @@ export class RunRow {
   #drawnAt = 0;
   #drawnVersion = "";
   #busy = false;
-  /** @type {Map<string, Series>} */ #series = new Map();
+  /** @type {ReturnType<typeof setTimeout> | null} */ #later = null;
   /** @type {RunSummary | null} */ #run = null;
 
   /** @param {string} id @param {AbortSignal} signal @param {(chosen: boolean) => void} choose */
@@ -78,29 +77,44 @@ export class RunRow {
   async #drawLines() {
     const run = this.#run;
     const version = `${run?.steps}/${run?.alerts.firing}`;
-    if (!run || !this.#visible || this.#busy || version === this.#drawnVersion || Date.now() - this.#drawnAt < EVERY_MS) return;
+    if (!run || !this.#visible || this.#busy || version === this.#drawnVersion) return;
+    const wait = this.#drawnAt + EVERY_MS - Date.now();
+    if (wait > 0) {
+      this.#later ??= setTimeout(() => {
+        this.#later = null;
+        void this.#drawLines();
+      }, wait);
+      return;
+    }
     this.#busy = true;
     try {
-      if (!this.#series.size) for (const series of (await api.getSeries(this.id, this.signal)).series) if (series.role && !this.#series.has(series.role)) this.#series.set(series.role, series);
-      const chosen = CELLS.map((cell) => ({ ...cell, series: cell.roles.map((role) => this.#series.get(role)).find(Boolean) }));
-      const names = chosen.flatMap(({ series }) => (series ? [series.name] : []));
-      const [points, alerts] = await Promise.all([names.length ? api.getPoints(this.id, names, { buckets: BUCKETS }, this.signal) : null, run.alerts.firing ? api.getAlerts(this.id, this.signal) : null]);
-      const onset = alerts?.alerts.find((alert) => alert.state === "firing")?.onset_step ?? null;
-      for (const { cell, series, colour, log } of chosen) {
-        const columns = series && points?.series[series.name];
-        if (columns?.kind === "scalar" && columns.step.length > 1) replace(this.figures[cell].line, sparkline(columns, { colour, log, top: series?.upper ?? null, onset }));
-      }
+      await this.#fetchLines(run);
       this.#drawnVersion = version;
     } catch (error) {
       tellTrouble(error, this.signal);
-    } finally {
-      this.#drawnAt = Date.now();
-      this.#busy = false;
+    }
+    this.#drawnAt = Date.now();
+    this.#busy = false;
+    void this.#drawLines();
+  }
+
+  /** @param {RunSummary} run */
+  async #fetchLines(run) {
+    const { series } = await api.getSeries(this.id, this.signal);
+    const cells = CELLS.map((cell) => ({ ...cell, series: cell.roles.map((role) => series.find((one) => one.role === role)).find(Boolean) }));
+    const names = cells.flatMap((cell) => (cell.series ? [cell.series.name] : []));
+    if (!names.length) return;
+    const [points, alerts] = await Promise.all([api.getPoints(this.id, names, { buckets: BUCKETS }, this.signal), run.alerts.firing ? api.getAlerts(this.id, this.signal) : null]);
+    const onset = alerts?.alerts.find((alert) => alert.state === "firing")?.onset_step ?? null;
+    for (const cell of cells) {
+      const columns = cell.series && points.series[cell.series.name];
+      if (columns?.kind === "scalar" && columns.step.length > 1) replace(this.figures[cell.cell].line, sparkline(columns, { ...cell, top: cell.series?.upper ?? null, onset }));
     }
   }
 
   dispose() {
     this.unwatch();
+    if (this.#later !== null) clearTimeout(this.#later);
     this.element.remove();
   }
 }

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from monitor import Run
+from tests.monitor.api.running import Running, run_service
+from tests.web.conftest import Begin, OpenPage
+from tests.web.selectors import chart, part, row, until
+from tests.web.trainings import Training, finish, train
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_click_leads_from_the_list_to_a_run_whose_points_arrive_without_reloading(
+    page: Page, begin: Begin
+) -> None:
+    training = Training(begin("digits, seed 3"))
+    training.epochs(3)
+    expect(row(page, training.run.id)).to_contain_text("epoch 3")
+    page.evaluate("window.neverReloaded = true")
+
+    page.get_by_role("link", name="digits, seed 3").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits, seed 3")
+    expect(page.locator(".facts")).to_contain_text("epoch 3")
+    drawn = _last_drawn_x(page)
+    training.epochs(4)
+    expect(page.locator(".facts")).to_contain_text("epoch 7")
+    until(page, f"({_LAST_X})() > {drawn}")
+    assert _last_drawn_x(page) == pytest.approx(7)
+    assert page.evaluate("window.neverReloaded") is True
+
+
+def test_a_run_that_begins_appears_in_the_list_by_itself(page: Page, begin: Begin) -> None:
+    run = begin("came later")
+    expect(row(page, run.id)).to_contain_text("came later")
+    expect(row(page, run.id).locator(".badge")).to_have_text("running")
+    finish(run)
+    expect(row(page, run.id).locator(".badge")).to_have_text("finished")
+
+
+def test_runs_are_found_by_name_and_state_and_the_address_says_how(page: Page, begin: Begin) -> None:
+    kept, other = begin("needle"), begin("haystack")
+    finish(kept)
+    expect(row(page, other.id)).to_be_visible()
+
+    page.get_by_role("searchbox", name="Search runs").fill("needl")
+    expect(row(page, other.id)).to_have_count(0)
+    expect(row(page, kept.id)).to_be_visible()
+    page.wait_for_url("**/?q=needl")
+
+    page.get_by_role("button", name="running", exact=True).click()
+    expect(page.get_by_text("No run matches.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("searchbox", name="Search runs")).to_have_value("needl")
+    page.get_by_role("button", name="Show all").click()
+    expect(row(page, other.id)).to_be_visible()
+
+
+def test_the_list_shows_how_a_run_stands_at_a_glance(page: Page, begin: Begin) -> None:
+    run = begin("at a glance", tags=["seed 3"])
+    train(run, epochs=60, turns_at=45)
+    shown = row(page, run.id)
+    expect(shown.locator(".badge[data-alert=firing]")).to_have_text("1 alert")
+    expect(shown.locator("td.d .value")).to_have_text("0.450")
+    expect(shown.locator("td.q svg.sparkline")).to_be_visible()
+    expect(shown.locator(".tag")).to_have_text("seed 3")
+
+
+def test_an_empty_service_says_how_to_start(tmp_path: Path, open_page: OpenPage) -> None:
+    with run_service(tmp_path) as empty:
+        page = open_page(empty)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Nothing has been trained yet")
+        expect(page.get_by_text("make demo")).to_be_visible()
+        expect(page.get_by_text("monitor.init(")).to_be_visible()
+
+
+def test_runs_ticked_in_the_list_are_compared_on_the_same_charts(page: Page, begin: Begin) -> None:
+    first, second = _short(begin("first")), _short(begin("second"))
+    page.get_by_role("checkbox", name="Choose first for comparing").check()
+    page.get_by_role("checkbox", name="Choose second for comparing").check()
+    expect(part(page, "compare-bar")).to_contain_text("2 runs chosen")
+    part(page, "compare-bar").get_by_role("link", name="Compare").click()
+
+    page.wait_for_url("**/compare?*")
+    losses = chart(page, "loss/g")
+    expect(losses.locator(".readout li")).to_have_count(2)
+    expect(losses.locator(".readout")).to_contain_text("first")
+    expect(losses.locator(".readout")).to_contain_text("second")
+    swatches = page.locator(".chip .swatch")
+    colours = swatches.evaluate_all("(all) => all.map((one) => getComputedStyle(one).backgroundColor)")
+    assert len(set(colours)) == 2
+
+    page.get_by_role("button", name="Remove first").click()
+    expect(page.locator(".chip")).to_have_count(1)
+    remaining = swatches.evaluate_all("(all) => all.map((one) => getComputedStyle(one).backgroundColor)")
+    assert remaining == colours[1:] if first.id in page.url else remaining[0] in colours
+    assert second.id in page.url
+
+    page.get_by_role("combobox", name="Add a run").fill("first")
+    page.get_by_role("option").first.click()
+    expect(page.locator(".chip")).to_have_count(2)
+    again = swatches.evaluate_all("(all) => all.map((one) => getComputedStyle(one).backgroundColor)")
+    assert set(again) == set(colours)
+
+
+def test_a_page_without_the_token_says_what_to_do(service: Running, open_page: OpenPage) -> None:
+    page = open_page(service)
+    page.context.clear_cookies()
+    page.goto("/")
+    expect(page.get_by_text("token").first).to_be_visible()
+
+
+_LAST_X = """() => {
+  const drawn = document.querySelector('[data-chart="angle/epoch"] .js-plotly-plot')?.data ?? [];
+  const line = drawn.find((trace) => trace.meta.part === "mean");
+  return line?.x.at(-1) ?? 0;
+}"""
+
+
+def _last_drawn_x(page: Page) -> float:
+    until(page, f"({_LAST_X})() > 0")
+    return float(page.evaluate(_LAST_X))
+
+
+def _short(run: Run) -> Run:
+    train(run, epochs=3)
+    return run
