@@ -37,9 +37,9 @@ def run(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProc
 
 
 @contextmanager
-def serving(cwd: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(cwd: Path, *arguments: str, port: str = "0") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The service as a process, and the link that it printed."""
-    command = [sys.executable, "-m", "monitor.cli", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "monitor.cli", "serve", "--port", port, *arguments]
     with subprocess.Popen(
         command, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
