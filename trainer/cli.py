@@ -31,7 +31,8 @@ class Arguments:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("trainer").setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
         match list(sys.argv[1:] if arguments is None else arguments):

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.autograd import backward
 from tqdm import tqdm
 
@@ -37,8 +36,6 @@ class Outcome:
     epoch: int
     #: Why training ended before its budget; None if it did not.
     stopped: str | None
-    #: The generator that is sampled and judged.
-    G: nn.Module
 
 
 def train(  # noqa: PLR0915  one loop, to be read in one piece
@@ -53,9 +50,6 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     resume: Checkpoint | None = None,
     quiet: bool = False,
 ) -> Outcome:
-    if config.deterministic:
-        torch.use_deterministic_algorithms(True)
-
     # What is trained, and what it is trained with.
     with seeded(config.seed):
         G, D = (network.to(device) for network in networks.build(config))
@@ -132,7 +126,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
 
     if saved_at != step:
         checkpoints.save(step, config, parts)
-    return Outcome(step, schedule.epoch(step), stopping.reason, average.G)
+    return Outcome(step, schedule.epoch(step), stopping.reason)
 
 
 def in_short(epoch: int, evaluation: Evaluation) -> dict[str, object]:

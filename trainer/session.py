@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 import monitor
 from trainer import data
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 def run_training(config: Config, options: Options) -> Outcome:
     device = choose_device(options.device)
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be
+        torch.use_deterministic_algorithms(True)
     images = data.load(config)
     new_run = f"{config.recipe}-{secrets.token_hex(4)}"
     directory = TrainingDirectory(options.out or trainings() / new_run)
@@ -54,17 +58,18 @@ def run_training(config: Config, options: Options) -> Outcome:
                 # It was killed, or its newest checkpoint is lost: more was logged than this step knows of.
                 run.rewind(step, f"went on from the checkpoint of step {step}")
             directory.write_record(replace(record, ended_at=None))
-            outcome = train(
-                config,
-                images,
-                run,
-                watch_with=probes if options.probes else Unwatched,
-                checkpoints=directory.checkpoints,
-                stopping=stopping,
-                device=device,
-                resume=checkpoint,
-                quiet=options.quiet,
-            )
+            with logging_redirect_tqdm():
+                outcome = train(
+                    config,
+                    images,
+                    run,
+                    watch_with=probes if options.probes else Unwatched,
+                    checkpoints=directory.checkpoints,
+                    stopping=stopping,
+                    device=device,
+                    resume=checkpoint,
+                    quiet=options.quiet,
+                )
             directory.write_record(replace(record, ended_at=outcome.step))
             message = f"{outcome.stopped} at step {outcome.step}" if outcome.stopped else ""
             run.finish(message=message)

@@ -97,6 +97,32 @@ def test_weights_are_bit_identical_with_probes_on_and_off(variant: str, tmp_path
     }
 
 
+def test_images_without_a_judge_are_watched_all_the_same(tmp_path: Path) -> None:
+    base = RECIPES["dcgan64-gn"]()
+    small = Network(architecture="dcgan", z_dim=8, width_g=2, width_d=2)
+    settings = replace(base, size=16, network=small, batch=Batch(g=8, d=8), epochs=2)
+    pictures = torch.randint(
+        256, (20, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    states = []
+    for place, watch_with in (("off", Unwatched), ("on", probes)):
+        run = RecordingRun()
+        train(
+            settings,
+            ImageSet(pictures, None),
+            run,
+            watch_with=watch_with,
+            checkpoints=CheckpointDirectory(tmp_path / place),
+            stopping=Stopping(run),
+            device=CPU,
+            quiet=True,
+        )
+        states.append(last_state(tmp_path / place)[1])
+    assert_identical(*states)
+    assert [name for name, _ in run.images] == ["samples", "samples"]
+    assert not any(name.startswith("quality") for name, *_ in run.points)
+
+
 def test_a_watched_training_that_goes_on_logs_what_the_uninterrupted_one_logs(tmp_path: Path) -> None:
     settings = config(checkpoints=Checkpoints(every=1))
     whole, first, second = RecordingRun(), RecordingRun(), RecordingRun()

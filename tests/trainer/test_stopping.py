@@ -1,0 +1,51 @@
+import signal
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from tests.trainer.recording import RecordingRun
+from trainer.stopping import Stopping
+
+
+def test_nothing_asked_nothing_stopped() -> None:
+    assert Stopping(RecordingRun()).asked() is None
+
+
+def test_a_command_is_obeyed_and_acknowledged_once() -> None:
+    run = RecordingRun()
+    run.asked = [SimpleNamespace(id="a"), SimpleNamespace(id="b")]
+    stopping = Stopping(run)
+    assert stopping.asked() == "stopped by command"
+    assert stopping.asked() == "stopped by command"
+    assert run.acknowledged == [("a", "done"), ("b", "done")]
+
+
+def test_a_signal_only_leaves_a_word_and_the_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with Stopping(RecordingRun()) as stopping:
+        signal.raise_signal(signal.SIGTERM)
+        assert stopping.asked() == "stopped by SIGTERM"
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_second_interrupt_does_not_wait_for_a_checkpoint() -> None:
+    with Stopping(RecordingRun()) as stopping:
+        signal.raise_signal(signal.SIGINT)
+        assert stopping.asked() == "stopped by SIGINT"
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_beside_the_main_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def train() -> None:
+        with Stopping(RecordingRun()):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert seen == [before]
