@@ -19,6 +19,8 @@ strong it is:
   thrown. The second record is what tells a turn from a spike; nothing at the first one can.
 - *patient* (``PATIENT`` records' worth of evidence): any two signals. Longer than the dips of 2 to 6 epochs
   that runs recover from by themselves.
+- *ruined*: Q or D alone for as long, having lost a third of a steady level, while the angles are elsewhere
+  than when the fall began. That finds the turn under a learning rate that rises, which explains what S does.
 - *silent* (``SILENT`` records): a run that was armed and of which every signal is gone, because it diverged.
 
 **Suspected** is the same agreement one record old: a badge, never an alert.
@@ -33,7 +35,7 @@ from collections.abc import Mapping
 from math import exp, isfinite, log, sqrt
 from typing import Any
 
-from monitor.detection.channel import BEGIN, FULL, Channel
+from monitor.detection.channel import BEGIN, CEILING, FULL, Channel
 from monitor.detection.wording import sentence
 
 #: What a person would care about: 0.08 of quality, 6 % of the possible diversity, an angle 1.6 times as
@@ -48,15 +50,16 @@ QUICK, PATIENT, SUSPECT = 2.0, 6.5, 1.0
 LEAP = log(2.0)
 #: Records for which a leap is remembered, and records by which the onsets of S and of Q or D may lie apart.
 REMEMBERED, NEAR = 3, 8
-#: A loss that has come back by more than a fifth of its worst is coming back.
+#: A loss that shrank by more than a fifth since the record before, or to less than 0.45 of its worst, is
+#: coming back.
 STAYS, KEEPS = 0.8, 0.45
 #: Losing half of the level is critical, and more than any trade-off explains.
 HALF = 0.5
-#: What may remain of one of Q and D while the other gets better and it is still a trade-off.
+#: What must remain of one of Q and D while the other gets better, for it to be a trade-off.
 TRADED = 0.75
-RUIN = 2 / 3
-#: Evidence that makes a signal part of the sentence.
-NAMED = 0.5
+#: Less than this share of a steady level (noise within a tenth of it) is a ruin, and an angle that is 1.4
+#: times what it was, or a 1.4th, has left its place.
+RUIN, STEADY, PLACE = 0.7, 0.1, log(1.4)
 #: Records without any signal that end in an alert, and records of health that resolve one.
 SILENT, RECOVERED = 3, 30
 #: Angles below this (degrees) are all the same: nothing moves.
@@ -65,7 +68,7 @@ SMALLEST_ANGLE = 1e-3
 LARGEST = 1e6
 
 #: Raised with every change that makes old states mean something else.
-STATE_VERSION = 1
+STATE_VERSION = 2
 UNITS = {"Q": "", "D": "nats", "S": "°"}
 
 
@@ -87,6 +90,9 @@ class TurningPointDetector:
         self.index = -1
         self.leapt: int | None = None
         self.silence = 0
+        #: How long Q and D have lain low, in records, and the levels of the angles when one began to fall.
+        self.lows = {"Q": 0.0, "D": 0.0}
+        self.places: dict[str, float] = {}
         self.firing = False
         self.healthy = 0
         #: Levels of Q and D before the turn: what recovery is measured by.
@@ -140,7 +146,28 @@ class TurningPointDetector:
         for name, channel in self.channels.items():
             if channel.value is not None:
                 channel.judge(is_excused=self._is_traded(name))
+        self._keep_in_mind()
         return seen
+
+    def _keep_in_mind(self) -> None:
+        """What the slow judgements need: how long Q and D lie low, and where the angles were before."""
+        for name in ("Q", "D"):
+            if self.channels[name].value is not None:
+                gain = 1.0 if self._lies_low(name) else -0.5
+                self.lows[name] = min(CEILING, max(0.0, self.lows[name] + gain))
+        if all(self.channels[name].sum == 0 for name in ("Q", "D")):
+            self.places = {}
+        elif not self.places:
+            levels = {name: self.channels[name].level for name in ANGLES}
+            self.places = {name: level for name, level in levels.items() if level is not None}
+
+    def _lies_low(self, name: str) -> bool:
+        channel = self.channels[name]
+        line = channel.line()
+        if line is None or channel.value is None:
+            return False
+        level, _, unit = line
+        return unit <= STEADY * level and channel.value < RUIN * level
 
     def _is_traded(self, name: str) -> bool:
         """Whether a loss is the price of a gain: Q gives a little while D rises, or the other way round."""
@@ -164,11 +191,23 @@ class TurningPointDetector:
     def _pace(self, evidence: dict[str, float]) -> str | None:
         if sorted(evidence.values())[-2] >= PATIENT:
             return "patient"
-        if any(self.channels[name].sum >= PATIENT and self._share(name) < RUIN for name in ("Q", "D")):
-            return "patient"
+        if self._is_ruined():
+            return "ruined"
         if any(self._is_lost(name) for name in ("Q", "D")):
             return "quick"
         return "silent" if self.silence >= SILENT else None
+
+    def _is_ruined(self) -> bool:
+        if not any(self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK for name in ("Q", "D")):
+            return False
+        return all(self._left_its_place(names) for names in (GENERATOR, DISCRIMINATOR))
+
+    def _left_its_place(self, names: tuple[str, ...]) -> bool:
+        for name in names:
+            value, place = self.channels[name].value, self.places.get(name)
+            if value is not None and place is not None and abs(value - place) >= PLACE:
+                return True
+        return False
 
     def _is_lost(self, name: str) -> bool:
         channel = self.channels[name]
@@ -176,9 +215,12 @@ class TurningPointDetector:
             return False
         if channel.deviation < max(STAYS * channel.before_last, KEEPS * channel.worst):
             return False
-        if self.leapt is not None and self.index - self.leapt <= REMEMBERED:
+        if self._has_leapt():
             return True
         return all(self._moved_with(names, channel.onset) for names in (GENERATOR, DISCRIMINATOR))
+
+    def _has_leapt(self) -> bool:
+        return self.leapt is not None and self.index - self.leapt <= REMEMBERED
 
     def _moved_with(self, names: tuple[str, ...], onset: int) -> bool:
         channels = (self.channels[name] for name in names)
@@ -219,11 +261,14 @@ class TurningPointDetector:
             details = [detail | {"after": None} for detail in details]
             onset = self.index - self.silence + 1
         else:
-            details = [self._detail(name) for name, sum_ in evidence.items() if sum_ >= NAMED]
+            names = [name for name, sum_ in evidence.items() if sum_ > 0]
+            if "S" not in names and self._names("S") and (pace == "ruined" or self._has_leapt()):
+                names.append("S")
+            details = [self._detail(name) for name in names]
             onsets = [self.channels[d["role"]].onset for d in details]
             onset = min((o for o in onsets if o is not None), default=self.index)
         is_ruin = pace == "silent" or any(
-            self.channels[name].sum >= NAMED and self._share(name) < HALF for name in ("Q", "D")
+            self.channels[name].sum > 0 and self._share(name) < HALF for name in ("Q", "D")
         )
         return {
             "state": state,
@@ -269,6 +314,7 @@ class TurningPointDetector:
 
     def _resolve(self) -> dict[str, Any]:
         self.firing, self.healthy, self.before, self.leapt = False, 0, {}, None
+        self.lows, self.places = {"Q": 0.0, "D": 0.0}, {}
         for channel in self.channels.values():
             channel.reset()
         return {
@@ -286,6 +332,8 @@ class TurningPointDetector:
             "version": STATE_VERSION,
             "index": self.index,
             "leapt": self.leapt,
+            "lows": dict(self.lows),
+            "places": dict(self.places),
             "silence": self.silence,
             "firing": self.firing,
             "healthy": self.healthy,
@@ -301,6 +349,7 @@ class TurningPointDetector:
         """The detector whose ``state`` it was."""
         detector = cls(meta)
         detector.index, detector.leapt, detector.silence = state["index"], state["leapt"], state["silence"]
+        detector.lows, detector.places = dict(state["lows"]), dict(state["places"])
         detector.firing, detector.healthy = state["firing"], state["healthy"]
         detector.before, detector.suspected = dict(state["before"]), state["suspected"]
         for name, channel in detector.channels.items():
