@@ -32,17 +32,15 @@ says "resolved" and learns anew: a second turning point after that is a second a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, isfinite, log, sqrt
+from math import isfinite, log, sqrt
 from typing import Any
 
 from monitor.detection.channel import BEGIN, CEILING, FULL, Channel
-from monitor.detection.wording import sentence
+from monitor.detection.wording import ANGLES, DISCRIMINATOR, GENERATOR, account, sentence, spokesman
 
 #: What a person would care about: 0.08 of quality, 6 % of the possible diversity, an angle 1.6 times as
 #: large.
 MATERIAL = {"Q": 0.08, "D": 0.06, "S": log(1.6)}
-GENERATOR, DISCRIMINATOR = ("S_G", "S_G_ep"), ("S_D", "S_D_ep")
-ANGLES = GENERATOR + DISCRIMINATOR
 #: Evidence (records' worth) for the two speeds, and for the suspicion.
 QUICK, PATIENT, SUSPECT = 2.0, 6.5, 1.0
 #: Both networks' angles at least doubled in one record: they were thrown, even if the next angle is small
@@ -69,7 +67,6 @@ LARGEST = 1e6
 
 #: Raised with every change that makes old states mean something else.
 STATE_VERSION = 2
-UNITS = {"Q": "", "D": "nats", "S": "°"}
 
 
 class TurningPointDetector:
@@ -257,16 +254,15 @@ class TurningPointDetector:
 
     def _describe(self, state: str, pace: str, evidence: Mapping[str, float]) -> dict[str, Any]:
         if pace == "silent":
-            details = [self._detail(name) for name in ("Q", "D", "S") if self._names(name)]
-            details = [detail | {"after": None} for detail in details]
+            names = ["Q", "D", "S"]
             onset = self.index - self.silence + 1
         else:
             names = [name for name, sum_ in evidence.items() if sum_ > 0]
-            if "S" not in names and self._names("S") and (pace == "ruined" or self._has_leapt()):
+            if "S" not in names and (pace == "ruined" or self._has_leapt()):
                 names.append("S")
-            details = [self._detail(name) for name in names]
-            onsets = [self.channels[d["role"]].onset for d in details]
-            onset = min((o for o in onsets if o is not None), default=self.index)
+            onset = min((o for name in names if (o := self._onset(name)) is not None), default=self.index)
+        given = (account(name, self.channels, self.ln_m, is_gone=pace == "silent") for name in names)
+        details = [detail for detail in given if detail is not None]
         is_ruin = pace == "silent" or any(
             self.channels[name].sum > 0 and self._share(name) < HALF for name in ("Q", "D")
         )
@@ -281,36 +277,9 @@ class TurningPointDetector:
             "sentence": sentence(details),
         }
 
-    def _names(self, signal: str) -> list[str]:
-        names = ANGLES if signal == "S" else (signal,)
-        return [name for name in names if self.channels[name].is_ready]
-
-    def _detail(self, signal: str) -> dict[str, Any]:
-        role = max(self._names(signal), key=self._weight)
-        channel = self.channels[role]
-        before = channel.level
-        # Angles are shown at their worst: after a leap they may die down again within a record.
-        after = channel.peak if signal == "S" or channel.value is None else channel.value
-        rises = signal == "S" and after is not None and before is not None and after > before
-        return {
-            "signal": signal,
-            "role": role,
-            "before": self._unscaled(role, before),
-            "after": self._unscaled(role, after),
-            "direction": "up" if rises else "down",
-            "unit": UNITS[signal],
-        }
-
-    def _weight(self, name: str) -> tuple[bool, float]:
-        """What makes a channel speak for its signal: it leapt rather than died down, and how far."""
-        channel = self.channels[name]
-        has_risen = channel.peak is not None and channel.level is not None and channel.peak > channel.level
-        return has_risen, channel.worst
-
-    def _unscaled(self, role: str, value: float | None) -> float | None:
-        if value is None or role == "Q":
-            return value
-        return value * self.ln_m if role == "D" else exp(value)
+    def _onset(self, signal: str) -> int | None:
+        role = spokesman(signal, self.channels)
+        return None if role is None else self.channels[role].onset
 
     def _resolve(self) -> dict[str, Any]:
         self.firing, self.healthy, self.before, self.leapt = False, 0, {}, None
