@@ -6,7 +6,7 @@ from sqlalchemy import event, select
 
 from monitor import protocol
 from monitor.alerts.judging import judge_run
-from monitor.store import alerts, runs
+from monitor.store import alerts, compactor, runs
 from monitor.store.database import Database
 from monitor.store.schema import DetectorState, Outbox
 from tests.monitor.alerts.streaming import STEPS, Training
@@ -158,6 +158,22 @@ def test_values_that_come_after_their_mark_are_waited_for(db: Database) -> None:
     run.epoch(COLLAPSING[61], 0.0)
     judge_run(db, "run", 0.0, CHANNELS)
     assert cursor(db) == 62
+
+
+def test_what_is_compacted_is_judged_like_what_is_not(tmp_path: Any) -> None:
+    outcomes = []
+    for name in ("compacted", "as it came"):
+        db = Database(f"sqlite:///{tmp_path}/{name}.db")
+        db.migrate()
+        run = Training(db)
+        for first in range(0, len(COLLAPSING), 10):
+            run.epochs(COLLAPSING[first : first + 10])
+            if name == "compacted":
+                compactor.compact(db, "run", now=1e6)
+        judge_run(db, "run", 0.0, CHANNELS)
+        outcomes.append(outcome(db))
+        db.close()
+    assert outcomes[0] == outcomes[1]
 
 
 def test_lost_is_an_alert_that_ends_when_the_run_is_heard_of_again(db: Database) -> None:
