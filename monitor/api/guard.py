@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 WRITE_TIMEOUT = 60.0
 #: How much of a refused body is read and thrown away, so that the client comes to read why it was refused.
 DRAINED_BYTES = 64 * 2**20
-DRAINED_SECONDS = 5.0
+DRAINED_SECONDS = 2.0
 
 log = logging.getLogger("ganwatch")
 
