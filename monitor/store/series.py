@@ -13,8 +13,9 @@ from monitor.protocol import DISTRIBUTION_FIELDS
 from monitor.store.lineage import find_lineage
 from monitor.store.plain import float_of, number_of
 from monitor.store.schema import Batch, Series, Total
-from monitor.store.summaries import Entries
+from monitor.store.summaries import Entries, entry_type
 from monitor.store.tail import select_series
+from monitor.store.tree import Tree
 from monitor.store.view import Axis, Source, Window, bucketize
 
 _WIDTHS = {"scalar": 1, "distribution": len(DISTRIBUTION_FIELDS)}
@@ -98,18 +99,18 @@ def query_points(
     }
     drawn = {}
     for series in wanted:
-        sources = [
-            Source(
-                c,
-                (run_id, series.id, segment.attempt),
-                Window(axis, first, last, segment.upto),
-                width=_WIDTHS[series.kind],
-                compacted=compacted.get((series.id, segment.attempt), 0),
-                tail=tails[segment.attempt].get(series.id),
-            )
-            for segment in segments
-        ]
-        drawn[series.name] = _show(series.kind, bucketize(sources, max(buckets, 1), axis), axis)
+        width = _WIDTHS[series.kind]
+        sources = []
+        for segment in segments:
+            count = compacted.get((series.id, segment.attempt), 0)
+            tree = Tree(c, (run_id, series.id, segment.attempt), width, count) if count else None
+            tail = tails[segment.attempt].get(series.id)
+            window = Window(axis, first, last, segment.upto)
+            sources.append(Source(tree, window, None if tail is None else (count, tail)))
+        entries = bucketize(sources, max(buckets, 1), axis)
+        if entries is None:
+            entries = np.empty(0, entry_type(width))
+        drawn[series.name] = _show(series.kind, entries, axis)
     return {"axis": axis, "series": drawn, "unknown": [name for name in names if name not in drawn]}
 
 

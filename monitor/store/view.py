@@ -7,34 +7,19 @@ with the buckets and with the logarithm of the points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, select
-from sqlalchemy.orm import InstrumentedAttribute
 
-from monitor.store.chunks import FULL, ChunkError, Columns, decode_chunk
-from monitor.store.schema import Chunk, Summary
-from monitor.store.summaries import (
-    BLOCK,
-    FANOUT,
-    Entries,
-    combine,
-    count_entries,
-    entries_of,
-    entry_type,
-    parse_entries,
-    top_level,
-)
+from monitor.store.chunks import Columns
+from monitor.store.summaries import BLOCK, FANOUT, Entries, combine, entries_of
+from monitor.store.tree import Numbers, Tree
 
 Axis = Literal["step", "time"]
 #: Entries a bucket beyond which unsorted data is not opened further.
 _CROWD = 64
-_AT_ONCE = 5000
-_BLOCKS_OF_A_CHUNK = FULL // BLOCK
 
 
 @dataclass(frozen=True)
@@ -75,104 +60,59 @@ class Window:
 
 
 class Source:
-    """One series in one attempt: the tree of what is compacted, and the points of the tail."""
+    """What is in view of one series and attempt: entries of its tree, and points as entries of level 0."""
 
-    def __init__(
-        self,
-        c: Connection,
-        key: tuple[str, int, int],
-        window: Window,
-        *,
-        width: int,
-        compacted: int,
-        tail: Columns | None,
-    ) -> None:
-        self._c = c
+    def __init__(self, tree: Tree | None, window: Window, tail: tuple[int, Columns] | None) -> None:
+        self._tree = tree
         self._window = window
-        self._run_id, self._series, self._attempt = key
-        self._width = width
-        self._compacted = compacted
-        #: By level, the entries held and their numbers. Level 0 is points, numbered as they came.
-        self._held: dict[int, tuple[NDArray[np.int64], Entries]] = {}
+        #: By level, the entries held and their numbers. Points are numbered as they came.
+        self._held: dict[int, tuple[Numbers, Entries]] = {}
         if tail is not None:
-            self._hold(0, compacted + np.arange(len(tail)), entries_of(tail))
-        if compacted:
-            level = top_level(compacted)
-            everything = np.arange(count_entries(compacted, level))
-            self._hold(level, everything, self._read_entries(level, everything))
+            first, points = tail
+            self._hold(0, first + np.arange(len(points)), entries_of(points))
+        if tree is not None:
+            self._hold(*tree.read_top())
 
     def held(self) -> list[Entries]:
         return [entries for _, entries in self._held.values()]
 
     def entries(self) -> Entries:
         """All that is held, in the order in which its first points came."""
-        if not self._held:
-            return np.empty(0, entry_type(self._width))
-        came = [numbers * _points_of(level) for level, (numbers, _) in self._held.items()]
-        return np.concatenate(self.held())[np.argsort(np.concatenate(came), kind="stable")]
+        came = np.concatenate([numbers * _points_of(level) for level, (numbers, _) in self._held.items()])
+        return _in_order(np.concatenate(self.held()), came)
 
     def open(self, limit: float) -> bool:
         """Open each entry wider than ``limit`` or cut by the view by one level; whether there was any."""
         opened = False
         for level in sorted(self._held.keys() - {0}, reverse=True):
-            numbers, entries = self._held.pop(level)
-            wide = (self._window.spans(entries) > limit) | self._window.cuts(entries)
-            self._hold(level, numbers[~wide], entries[~wide])
+            numbers, entries = self._held[level]
+            # Payloads are dear: a block may be a little wider than a bucket.
+            widest = limit * 2 if level == 1 else limit
+            wide = (self._window.spans(entries) > widest) | self._window.cuts(entries)
             if wide.any():
                 opened = True
+                del self._held[level]
+                self._hold(level, numbers[~wide], entries[~wide])
                 self._expand(level, numbers[wide])
         return opened
 
-    def _expand(self, level: int, numbers: NDArray[np.int64]) -> None:
-        if level == 1:
-            self._read_points(numbers)
-            return
-        below = (numbers[:, None] * FANOUT + np.arange(FANOUT)).ravel()
-        below = below[below < count_entries(self._compacted, level - 1)]
-        self._hold(level - 1, below, self._read_entries(level - 1, below))
+    def _expand(self, level: int, numbers: Numbers) -> None:
+        assert self._tree is not None
+        if level > 1:
+            self._hold(level - 1, *self._tree.read_below(level, numbers))
+        else:
+            came, points = self._tree.read_points(numbers)
+            self._hold(0, came, entries_of(points))
 
-    def _hold(self, level: int, numbers: NDArray[np.int64], entries: Entries) -> None:
+    def _hold(self, level: int, numbers: Numbers, entries: Entries) -> None:
         touched = self._window.touches(entries)
-        numbers, entries = numbers[touched], entries[touched]
+        if not touched.all():
+            numbers, entries = numbers[touched], entries[touched]
         if level in self._held:
             before = self._held[level]
             numbers, entries = np.concatenate([before[0], numbers]), np.concatenate([before[1], entries])
         if len(numbers):
             self._held[level] = (numbers, entries)
-
-    def _read_entries(self, level: int, numbers: NDArray[np.int64]) -> Entries:
-        rows = np.unique(numbers // BLOCK)
-        query = select(Summary.number, Summary.entries).where(
-            Summary.run_id == self._run_id,
-            Summary.series_id == self._series,
-            Summary.attempt == self._attempt,
-            Summary.level == level,
-        )
-        found = {
-            row.number: row.entries
-            for wanted in _among(Summary.number, rows)
-            for row in self._c.execute(query.where(wanted))
-        }
-        whole = count_entries(self._compacted, level)
-        sizes = np.minimum(whole - rows * BLOCK, BLOCK)
-        content = parse_entries(b"".join(found.get(int(row), b"") for row in rows), self._width)
-        if len(content) != sizes.sum():
-            raise ChunkError("the summaries of a series do not fit its points")
-        at: NDArray[np.int64] = np.searchsorted(rows, numbers // BLOCK) * BLOCK + numbers % BLOCK
-        return content[at]
-
-    def _read_points(self, blocks: NDArray[np.int64]) -> None:
-        chunks = np.unique(blocks // _BLOCKS_OF_A_CHUNK)
-        query = select(Chunk.number, Chunk.payload).where(
-            Chunk.run_id == self._run_id, Chunk.series_id == self._series, Chunk.attempt == self._attempt
-        )
-        for wanted in _among(Chunk.number, chunks):
-            for number, payload in self._c.execute(query.where(wanted)):
-                points = decode_chunk(payload)
-                within = blocks[blocks // _BLOCKS_OF_A_CHUNK == number] - number * _BLOCKS_OF_A_CHUNK
-                rows = (within[:, None] * BLOCK + np.arange(BLOCK)).ravel()
-                rows = rows[rows < len(points)]
-                self._hold(0, number * FULL + rows, entries_of(points[rows]))
 
 
 def _points_of(level: int) -> int:
@@ -180,21 +120,15 @@ def _points_of(level: int) -> int:
     return size
 
 
-def _among(column: InstrumentedAttribute[int], numbers: NDArray[np.int64]) -> Iterator[ColumnElement[bool]]:
-    """Conditions that together find these ascending numbers, and maybe some between them."""
-    if numbers[-1] - numbers[0] < 2 * len(numbers):
-        yield column.between(int(numbers[0]), int(numbers[-1]))
-        return
-    for at in range(0, len(numbers), _AT_ONCE):
-        yield column.in_(numbers[at : at + _AT_ONCE].tolist())
+def _in_order(entries: Entries, keys: NDArray[Any]) -> Entries:
+    if (keys[1:] >= keys[:-1]).all():
+        return entries
+    return entries[np.argsort(keys, kind="stable")]
 
 
-def bucketize(sources: list[Source], buckets: int, axis: Axis) -> Entries:
-    """At most ``buckets`` entries that stand for every point in view, in the order of the axis."""
-    while True:
-        held = [entries for source in sources for entries in source.held()]
-        if not held:
-            break
+def bucketize(sources: list[Source], buckets: int, axis: Axis) -> Entries | None:
+    """At most ``buckets`` entries for all points in view, in the order of the axis; None without points."""
+    while held := [entries for source in sources for entries in source.held()]:
         lower = float(min(entries[f"min_{axis}"].min() for entries in held))
         width = (float(max(entries[f"max_{axis}"].max() for entries in held)) - lower) / buckets
         limit = width
@@ -204,8 +138,10 @@ def bucketize(sources: list[Source], buckets: int, axis: Axis) -> Entries:
             limit = np.inf
         if sum(source.open(limit) for source in sources) == 0:
             break
-    entries = np.concatenate([source.entries() for source in sources])
-    entries = entries[np.argsort(entries[f"max_{axis}"], kind="stable")]
+    else:
+        return None
+    joined = np.concatenate([source.entries() for source in sources if source.held()])
+    entries = _in_order(joined, joined[f"max_{axis}"])
     if len(entries) <= buckets:
         return entries
     at = (entries[f"max_{axis}"].astype(float) - lower) / (width or 1)
