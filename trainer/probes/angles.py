@@ -53,27 +53,24 @@ def turn(before: Sequence[Tensor], after: Sequence[Tensor], norm_before: Tensor 
     ``norm_before``, where a comparison before this one has measured it, saves a pass over ``before``.
     """
     device = after[0].device
-    tile_size = TILE_CPU if device.type == "cpu" else TILE_DEVICE
-    tiles = list(_tiles([weight.numel() for weight in after], tile_size))
-    old_tile, new_tile = torch.empty((2, tile_size), dtype=torch.float64, device=device)
+    sizes = [weight.numel() for weight in after]
+    tile_size = min(TILE_CPU if device.type == "cpu" else TILE_DEVICE, sum(sizes))
+    tiles = list(_tiles(sizes, tile_size))
+    old_tile, new_tile = torch.empty((2, tile_size), dtype=torch.float64, device=device).unbind()
     old, new = _flat(before), _flat(after)
 
-    def norm_of(flat: list[Tensor]) -> Tensor:
-        squares = torch.zeros((), dtype=torch.float64, device=device)
-        for tile in tiles:
-            values = _load(flat, tile, new_tile)
-            squares += torch.dot(values, values)
-        return squares.sqrt()
-
-    norm_before = norm_of(old) if norm_before is None else norm_before
-    norm = norm_of(new)
+    if norm_before is None:
+        norm_before, _ = _length(old, tiles, old_tile)
+    norm, b = _length(new, tiles, new_tile)
     # |a/|a| - b/|b|| = |(|b|/|a|) a - b| / |b|: one scaling for two, and a zero norm is still 0/0.
     scale = norm / norm_before
     differences = torch.zeros((), dtype=torch.float64, device=device)
     sums = torch.zeros((), dtype=torch.float64, device=device)
-    for tile in tiles:
-        a, b = _load(old, tile, old_tile), _load(new, tile, new_tile)
-        a.mul_(scale).sub_(b)
+    for tile in reversed(tiles):
+        # Backwards, because the last tile of the later weights is still there: small networks are one tile.
+        if tile is not tiles[-1]:
+            b = _load(new, tile, new_tile)
+        a = _load(old, tile, old_tile).mul_(scale).sub_(b)
         differences += torch.dot(a, a)
         a.add_(b, alpha=2)
         sums += torch.dot(a, a)
@@ -164,12 +161,24 @@ def _tiles(sizes: Sequence[int], tile_size: int) -> Iterator[list[Piece]]:
         yield tile
 
 
+def _length(flat: list[Tensor], tiles: list[list[Piece]], into: Tensor) -> tuple[Tensor, Tensor]:
+    """The norm of all, and what is loaded at the end: the last tile."""
+    squares = torch.zeros((), dtype=torch.float64, device=into.device)
+    for tile in tiles:
+        values = _load(flat, tile, into)
+        squares += torch.dot(values, values)
+    return squares.sqrt(), values
+
+
 def _load(flat: list[Tensor], tile: list[Piece], into: Tensor) -> Tensor:
     """The numbers of one tile in float64, in the first part of ``into``."""
+    pieces = [flat[index][start:end] for index, start, end in tile]
+    if len(pieces) > 1 and pieces[0].device == into.device:
+        pieces = [torch.cat(pieces)]
     filled = 0
-    for index, start, end in tile:
-        into[filled : filled + end - start].copy_(flat[index][start:end], non_blocking=True)
-        filled += end - start
+    for piece in pieces:
+        into[filled : filled + len(piece)].copy_(piece, non_blocking=True)
+        filled += len(piece)
     return into[:filled]
 
 
