@@ -147,6 +147,11 @@ def test_the_arrow_keys_read_a_chart_aloud(page: Page, collapsed: Run) -> None:
     expect(said).to_have_text(re.compile(r"^epoch 1:"))
     expect(part(chart(page, "loss"), "readout")).to_contain_text("generator")
 
+    plot.press("+")
+    expect(part(page, "toolbar")).to_contain_text(re.compile(r"^.*epoch 0\.\d to 3\d"))
+    plot.press("-")
+    expect(part(page, "toolbar")).to_contain_text("Drag across a chart to zoom")
+
 
 def test_a_chart_says_its_unit_and_what_good_looks_like(page: Page, collapsed: Run) -> None:
     open_run(page, collapsed.id)

@@ -13,7 +13,7 @@
 import { answered, unanswered } from "./connection.js";
 
 const ROOT = "/api/v1";
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 15_000;
 const KEPT_ANSWERS = 300;
 
 /** The server said no. */

@@ -1,7 +1,8 @@
 /**
  * Server-sent events: what changed in which run, handed on at most once a second and never while the last change is
  * still being fetched. A lost stream is reopened with growing pauses; after each opening everything is asked for
- * again (ETags make that cheap), so nothing that happened in between is missed. A page in a hidden tab holds no stream:
+ * again (ETags make that cheap), so nothing that happened in between is missed. A connection can also die without a word
+ * (a laptop that slept, a router that forgot): a stream that does not open is given up, and a quiet one is checked. A page in a hidden tab holds no stream:
  * browsers open six connections to a host, and a row of tabs must not use them up.
  *
  * @typedef {"points" | "images" | "alerts" | "state" | "marks" | "series"} Change
@@ -9,11 +10,14 @@
  * @typedef {"connecting" | "live" | "away"} LiveState
  */
 import { eventsUrl } from "./api.js";
+import { current } from "./connection.js";
 
 const PAUSE_MS = 1000;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 10_000;
 const HIDDEN_GRACE_MS = 20_000;
+const OPENING_MS = 8000;
+const QUIET_MS = 30_000;
 
 export class Live {
   /** @param {string[]} runs None: every run. @param {(changes: Changes) => Promise<void>} refresh @param {(state: LiveState, retryAt: number | null) => void} tell */
@@ -29,6 +33,7 @@ export class Live {
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.flushing = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.reopening = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.hiding = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.watching = undefined;
     this.closed = false;
     this.onVisibility = () => this.#visibility();
     document.addEventListener("visibilitychange", this.onVisibility);
@@ -55,13 +60,27 @@ export class Live {
     this.tell("connecting", null);
     const source = new EventSource(eventsUrl(this.runs));
     this.source = source;
+    this.watching = setTimeout(() => this.#lost(source), OPENING_MS);
     source.addEventListener("open", () => {
+      this.#watch(source);
       this.wait = FIRST_WAIT_MS;
       this.tell("live", null);
       if (again) this.#everything();
     });
-    source.addEventListener("run", (event) => this.#note(JSON.parse(/** @type {MessageEvent} */ (event).data)));
+    source.addEventListener("run", (event) => {
+      this.#watch(source);
+      this.#note(JSON.parse(/** @type {MessageEvent} */ (event).data));
+    });
     source.addEventListener("error", () => this.#lost(source));
+  }
+
+  /** The comments that keep a stream alive are not told to a page, so a quiet stream is checked by asking. @param {EventSource} source */
+  #watch(source) {
+    clearTimeout(this.watching);
+    this.watching = setTimeout(() => {
+      this.#everything();
+      this.#watch(source);
+    }, QUIET_MS);
   }
 
   /** @param {EventSource} source */
@@ -77,6 +96,7 @@ export class Live {
 
   #drop() {
     clearTimeout(this.reopening);
+    clearTimeout(this.watching);
     this.source?.close();
     this.source = null;
   }
@@ -111,6 +131,7 @@ export class Live {
     this.busy = true;
     await this.refresh(changes).catch(reportError);
     this.busy = false;
+    if (!current().reachable && this.source?.readyState === EventSource.OPEN) this.#lost(this.source);
     this.flushing = setTimeout(() => {
       this.flushing = undefined;
       if (this.everything || this.pending.size) this.#schedule();

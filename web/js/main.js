@@ -30,6 +30,8 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 /** @type {Live | null} */ let live = null;
 let leaving = new AbortController();
 let failed = false;
+/** The address that is shown. */
+let here = "";
 
 /** @param {AbortSignal} signal @returns {Promise<Page>} */
 function openPage(signal) {
@@ -59,7 +61,11 @@ function listen() {
 
 /** @param {import("./live.js").Changes} changes */
 async function refresh(changes) {
-  if (failed) return visit(false);
+  if (failed) {
+    await visit(false);
+    if (!failed) listen();
+    return;
+  }
   await page?.refresh(changes);
   showTitle();
 }
@@ -72,10 +78,11 @@ async function visit(moved) {
   page?.dispose();
   refused("");
   page = null;
+  here = location.pathname + location.search;
   const first = location.pathname.split("/")[1];
   for (const link of document.querySelectorAll("[data-nav]")) link.toggleAttribute("aria-current", false);
-  const here = document.querySelector(`[data-nav="${first === "compare" ? "compare" : "runs"}"]`);
-  if (first !== "runs") here?.setAttribute("aria-current", "page");
+  const link = document.querySelector(`[data-nav="${first === "compare" ? "compare" : "runs"}"]`);
+  if (first !== "runs") link?.setAttribute("aria-current", "page");
   const slow = setTimeout(() => replace(main, el("p", { class: "loading muted", role: "status" }, "Loading…")), 150);
   try {
     const opened = await openPage(signal);
@@ -113,7 +120,10 @@ function follow(event) {
 const banner = installBanner(find(PART.banner), () => live?.retry());
 installTheme(/** @type {HTMLButtonElement} */ (find(PART.theme)), () => page?.redraw());
 document.addEventListener("click", follow);
-window.addEventListener("popstate", () => visit(true));
+window.addEventListener("popstate", () => {
+  // A link to a part of the page is no other page.
+  if (location.pathname + location.search !== here) void visit(true);
+});
 onChange(() => main.classList.toggle("stale", find(PART.banner).hidden === false));
 setInterval(() => tickAges(main), AGES_MS);
 void visit(false);

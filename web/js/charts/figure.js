@@ -25,7 +25,8 @@
  * @property {Turn[]} turns
  * @property {{value: number, label: string} | null} ceiling
  * @property {{range: [number, number], title: string}} x
- * @property {{range: [number, number], log: boolean, canLog: boolean}} y
+ * @property {{range: [number, number], log: boolean}} y
+ * @property {boolean} crowded Many lines: dots would hide what lies under them.
  * @property {number} hidden Values that a logarithmic axis cannot show.
  */
 import { decode, number, quantity } from "../format.js";
@@ -37,9 +38,9 @@ const DENSE = 300;
 /** @param {Values} values @param {boolean} log */
 const drawable = (values, log) => values.map((value) => (value === null || !Number.isFinite(value) || (log && value <= 0) ? null : value));
 
-/** Which points need a dot: all where there are few, else those that no line reaches. @param {Values} y */
-function dotsOf(y) {
-  const some = y.length <= DOTS_UP_TO;
+/** Which points need a dot: all where there are few, else those that no line reaches. @param {Values} y @param {boolean} [crowded] */
+function dotsOf(y, crowded = false) {
+  const some = y.length <= DOTS_UP_TO && !crowded;
   return y.flatMap((value, i) => (value !== null && (some || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null)) ? [i] : []));
 }
 
@@ -90,7 +91,7 @@ function addScalar(figure, line, columns, x, error, unit) {
     const shift = (/** @type {number} */ sign) => drawable(columns.mean.map((value, i) => (value === null ? null : value + sign * (spread.get(columns.step[i]) ?? 0))), log);
     figure.bands.push({ ...common, low: shift(-1), high: shift(1), opacity: 0.22 });
   }
-  figure.lines.push({ ...common, part: "mean", y: mean, width: line.dash ? 1.4 : columns.exact && mean.length > DENSE ? 1.1 : 1.7, opacity: 1, dash: line.dash, dots: line.dash ? [] : dotsOf(mean) });
+  figure.lines.push({ ...common, part: "mean", y: mean, width: line.dash ? 1.4 : columns.exact && mean.length > DENSE ? 1.1 : 1.7, opacity: 1, dash: line.dash, dots: line.dash ? [] : dotsOf(mean, figure.crowded) });
   figure.flags.push(...flagsOf(columns, x));
   figure.readables.push(readScalar(line, columns, x, error, unit));
   if (log) figure.hidden += columns.mean.reduce((/** @type {number} */ n, value, i) => n + (value !== null && Number(columns.min[i]) <= 0 ? 1 : 0), 0);
@@ -141,7 +142,7 @@ function rangeOfY(figure, chart) {
 /** @param {ChartSpec} chart @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf @param {(line: LineSpec, step: number, time: number) => number} place @param {{log: boolean, range: [number, number], title: string, turns: Turn[]}} view @returns {Figure} */
 export function figureOf(chart, columnsOf, place, view) {
   /** @type {Figure} */
-  const figure = { lines: [], bands: [], flags: [], readables: [], turns: view.turns, ceiling: chart.ceiling, x: { range: view.range, title: view.title }, y: { range: [0, 1], log: view.log, canLog: true }, hidden: 0 };
+  const figure = { lines: [], bands: [], flags: [], readables: [], turns: view.turns, ceiling: chart.ceiling, x: { range: view.range, title: view.title }, y: { range: [0, 1], log: view.log }, crowded: chart.lines.length > 2, hidden: 0 };
   // The title names the unit; only a sign that belongs to its number is repeated with it.
   const unit = chart.unit === "°" || chart.unit === "%" ? chart.unit : "";
   for (const line of chart.lines) {

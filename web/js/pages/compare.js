@@ -130,6 +130,7 @@ export class ComparePage {
       sources: this.#loaded.map(({ source }) => source),
       cursor: this.cursor,
       range: () => this.zoomed ?? this.#whole,
+      whole: () => this.#whole,
       turns: () => this.#loaded.flatMap(({ alerts, source }, i) => turnsAmongRuns(alerts, source.axis, colours[i])),
       zoom: (range) => this.#zoom(range),
       pick: () => {},

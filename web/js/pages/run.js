@@ -90,6 +90,7 @@ export class RunPage {
       sources: [this.source],
       cursor: this.cursor,
       range: () => this.zoomed ?? this.#whole,
+      whole: () => this.#whole,
       turns: () => this.#turns(),
       zoom: (range) => this.#zoom(range),
       pick: (x) => this.samples.showStep(this.axis.stepAt(x)),

@@ -9,7 +9,8 @@
  * @typedef {object} Stage What the charts of a page share.
  * @property {{feed: Feed, axis: Axis}[]} sources
  * @property {import("../state/cursor.js").Cursor} cursor
- * @property {() => [number, number]} range
+ * @property {() => [number, number]} range What is shown.
+ * @property {() => [number, number]} whole What there is.
  * @property {() => Turn[]} turns
  * @property {(range: [number, number] | null) => void} zoom
  * @property {(x: number) => void} pick
@@ -35,13 +36,14 @@ function titleOf(chart) {
 export class ChartCard {
   /** @type {import("../charts/figure.js").Figure | null} */ #figure = null;
   #shown = false;
+  #frame = 0;
   /** @type {HTMLElement[]} */ #values = [];
 
   /** @param {ChartSpec} chart @param {Stage} stage */
   constructor(chart, stage) {
     this.chart = chart;
     this.stage = stage;
-    this.plotHost = el("div", { class: "plot", part: PART.plot, tabindex: "0", role: "group", "aria-roledescription": "chart", "aria-label": `${printable(chart.title)}. Arrow keys move along the line, Escape leaves it.`, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) } });
+    this.plotHost = el("div", { class: "plot", part: PART.plot, tabindex: "0", role: "group", "aria-roledescription": "chart", "aria-label": `${printable(chart.title)}. Arrow keys move along the line, plus and minus zoom, Escape shows all.`, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) } });
     this.spoken = el("span", { class: "hidden-text", "aria-live": "polite" });
     this.scale = el("button", { type: "button", class: "quiet scale", "aria-label": "Logarithmic axis", title: "Logarithmic axis", on: { click: () => this.#toggleScale() } }, "log");
     this.grow = el("button", { type: "button", class: "quiet icon", "aria-pressed": "false", "aria-label": "Wide chart", title: "Wide chart", on: { click: () => this.#toggleWidth() } }, picture(GROW));
@@ -87,8 +89,16 @@ export class ChartCard {
     return (this.stage.scaleOf(this.chart.id) ?? this.chart.scale) === "log";
   }
 
+  /** However often it is asked for, once a frame. */
   draw() {
-    if (!this.#shown) return;
+    if (!this.#shown || this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+    });
+  }
+
+  #draw() {
     const { sources } = this.stage;
     const view = { log: this.log, range: this.stage.range(), title: sources[0].axis.title, turns: this.stage.turns() };
     const figure = figureOf(this.chart, (line, name) => sources[line.source].feed.columns(name), (line, step, time) => sources[line.source].axis.x(step, time), view);
@@ -131,11 +141,22 @@ export class ChartCard {
     const at = cursor.x === null ? xs.length : nearest(xs, cursor.x);
     const stride = event.shiftKey ? 10 : 1;
     const to = { ArrowLeft: at - stride, ArrowRight: at + stride, Home: 0, End: xs.length - 1 }[event.key];
-    if (event.key === "Escape") cursor.move(null);
+    if (event.key === "Escape") (cursor.move(null), this.stage.zoom(null));
+    else if (event.key === "+" || event.key === "-") this.#zoomBy(event.key === "+" ? 0.5 : 2);
     else if (event.key === "Enter" && cursor.x !== null) this.stage.pick(cursor.x);
     else if (to === undefined || !xs.length) return;
     else cursor.move(xs[Math.min(xs.length - 1, Math.max(0, to))], true);
     event.preventDefault();
+  }
+
+  /** Around what is pointed at, else around the middle; never beyond what there is. @param {number} factor */
+  #zoomBy(factor) {
+    const [low, high] = this.stage.range();
+    const at = this.stage.cursor.x ?? (low + high) / 2;
+    const from = at - (at - low) * factor;
+    const to = at + (high - at) * factor;
+    const [first, last] = this.stage.whole();
+    this.stage.zoom(from <= first && to >= last ? null : [Math.max(first, from), Math.min(last, to)]);
   }
 
   #toggleScale() {
@@ -149,6 +170,7 @@ export class ChartCard {
   }
 
   dispose() {
+    cancelAnimationFrame(this.#frame);
     this.unwatch();
     this.uncursor();
     for (const { feed, subscription } of this.subscriptions) feed.unsubscribe(subscription);

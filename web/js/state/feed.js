@@ -13,8 +13,8 @@ const BUCKETS = 480;
 
 export class Feed {
   /** @type {Set<Subscription>} */ #subscriptions = new Set();
-  /** @type {Map<string, Columns>} */ #columns = new Map();
-  #generation = 0;
+  /** The columns of a series and the number of the request that brought them. @type {Map<string, {columns: Columns, request: number}>} */ #held = new Map();
+  #requests = 0;
   #queued = false;
 
   /** @param {string} run @param {View} view @param {AbortSignal} signal @param {(error: unknown) => void} failed */
@@ -50,7 +50,7 @@ export class Feed {
 
   /** @param {string} name */
   columns(name) {
-    return this.#columns.get(name);
+    return this.#held.get(name)?.columns;
   }
 
   /** Another part of the run: everything shown must be asked for again. @param {View} view */
@@ -70,7 +70,7 @@ export class Feed {
     const wanted = [...this.#subscriptions].filter((subscription) => subscription.visible && subscription.stale);
     const names = [...new Set(wanted.flatMap((subscription) => subscription.names))];
     if (!names.length) return;
-    const generation = ++this.#generation;
+    const request = ++this.#requests;
     for (const subscription of wanted) subscription.stale = false;
     const requests = [];
     for (let i = 0; i < names.length; i += NAMES_A_REQUEST) {
@@ -80,12 +80,12 @@ export class Feed {
     try {
       for (const answer of await Promise.all(requests)) {
         if (view !== this.view) return;
-        for (const [name, columns] of Object.entries(answer.series)) this.#columns.set(name, columns);
+        for (const [name, columns] of Object.entries(answer.series)) if (request > (this.#held.get(name)?.request ?? 0)) this.#held.set(name, { columns, request });
       }
     } catch (error) {
       for (const subscription of wanted) subscription.stale = true;
       throw error;
     }
-    if (generation <= this.#generation) for (const subscription of wanted) subscription.changed();
+    for (const subscription of wanted) subscription.changed();
   }
 }
