@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from monitor.errors import Problem
 from monitor.store.database import Database
 from monitor.store.plain import LONG, float_of, number_of, plain_text
-from monitor.store.schema import Alert, Attempt, Blob, Gap, Mark, Run, Series, Total, Writer
+from monitor.store.schema import Alert, Attempt, Blob, DetectorState, Gap, Mark, Run, Series, Total, Writer
 
 #: Which series stands for each headline number: the first role that a run has.
 HEADLINES = {"S_G": ("S_G_ep", "S_G"), "S_D": ("S_D_ep", "S_D"), "Q": ("Q",), "D": ("D",)}
@@ -73,9 +73,16 @@ def get_run(c: Connection, run_id: str) -> dict[str, Any]:
         .where(Gap.run_id == run_id)
         .order_by(Gap.time, Gap.writer, Gap.first)
     )
+    # How many marks of the newest attempt the slowest detector has read.
+    judged = c.execute(
+        select(func.min(DetectorState.cursor)).where(
+            DetectorState.run_id == run_id, DetectorState.attempt == found[0]["attempt"]
+        )
+    ).scalar()
     return {
         **found[0],
         **run._mapping,
+        "judged": judged or 0,
         "attempts": [dict(row._mapping) for row in attempts],
         "writers": [dict(row._mapping) for row in writers],
         "gaps": [dict(row._mapping) for row in gaps],
