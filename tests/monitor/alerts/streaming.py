@@ -41,6 +41,7 @@ class Training:
         self.attempt = 0
         self.mark = 0
         self.step = 0
+        begin = protocol.Begin(sequence=self._next(), time=0.0, project="test", name="A training")
         declare = [
             protocol.Declare(
                 sequence=self._next(),
@@ -53,10 +54,6 @@ class Training:
             )
             for name, role in (AT_MARKS | EACH_STEP).items()
         ]
-        begin = protocol.Begin(sequence=len(declare) + 1, time=0.0, project="test", name="A training")
-        for i, record in enumerate([begin, *declare], start=1):
-            record.sequence = i
-        self.sequence = len(declare) + 1
         self._send([begin, *declare], first=1, now=0.0)
 
     def epoch(self, record: Mapping[str, float], now: float) -> None:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,9 +41,7 @@ def outcome(db: Database) -> Any:
 
 def test_a_collapse_becomes_one_alert_that_says_what_moved(db: Database) -> None:
     run = Training(db)
-    for i, record in enumerate(COLLAPSING):
-        run.epoch(record, float(i))
-        judge_run(db, "run", float(i), CHANNELS)
+    stream(db, run, COLLAPSING)
     (alert,) = alerts_of(db)
     assert (alert["rule"], alert["state"], alert["severity"]) == ("turning-point", "firing", "critical")
     assert (alert["onset_epoch"], alert["onset_step"]) == (50.0, 51 * STEPS)
@@ -84,6 +83,20 @@ def test_all_at_once_or_one_by_one_gives_the_same(tmp_path: Any) -> None:
         outcomes.append(outcome(db))
         db.close()
     assert outcomes[0] == outcomes[1]
+
+
+def stream(
+    db: Database,
+    run: Training,
+    records: list[dict[str, float]],
+    clock: Callable[[int], float] = float,
+) -> None:
+    """The steady phase at once, then epoch by epoch, judged after each."""
+    run.epochs(records[:45])
+    judge_run(db, "run", clock(44), CHANNELS)
+    for i, record in enumerate(records[45:], start=45):
+        run.epoch(record, clock(i))
+        judge_run(db, "run", clock(i), CHANNELS)
 
 
 def cursor(db: Database) -> int:
@@ -238,9 +251,7 @@ def test_a_rollback_ends_the_alert_and_the_new_attempt_remembers_the_steady_phas
 def test_a_dip_is_suspected_and_told_to_nobody(db: Database) -> None:
     run = Training(db)
     glitch = between(50, 51, Q=0.2, D=0.3, S_G=5, S_D=5, S_G_ep=5, S_D_ep=5)
-    for i, record in enumerate(training(60, 5, glitch)):
-        run.epoch(record, float(i))
-        judge_run(db, "run", float(i), CHANNELS)
+    stream(db, run, training(60, 5, glitch))
     (alert,) = alerts_of(db)
     assert [t["state"] for t in alert["transitions"]] == ["pending", "resolved"]
     assert waiting(db) == []
@@ -249,18 +260,14 @@ def test_a_dip_is_suspected_and_told_to_nobody(db: Database) -> None:
 def test_a_gap_does_not_resolve_a_suspicion(db: Database) -> None:
     run = Training(db)
     gone = missing(51, math.inf, "Q", "D", "S_G", "S_D", "S_G_ep", "S_D_ep")
-    for i, record in enumerate(training(53, 6, natural_collapse(50), gone)):
-        run.epoch(record, float(i))
-        judge_run(db, "run", float(i), CHANNELS)
+    stream(db, run, training(53, 6, natural_collapse(50), gone))
     states = {alert["rule"]: alert["state"] for alert in alerts_of(db)}
     assert states["turning-point"] == "pending"
 
 
 def test_a_clock_that_jumps_back_a_day_neither_loses_nor_doubles(db: Database) -> None:
     run = Training(db)
-    for i, record in enumerate(COLLAPSING):
-        run.epoch(record, float(i))
-        judge_run(db, "run", 1e6 + (i if i <= 50 else i - 86400.0), CHANNELS)
+    stream(db, run, COLLAPSING, lambda i: 1e6 + (i if i <= 50 else i - 86400.0))
     (alert,) = alerts_of(db)
     times = [t["time"] for t in alert["transitions"]]
     assert times == sorted(times)
