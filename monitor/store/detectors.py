@@ -163,7 +163,7 @@ def points_between(
 
 
 def _compacted(c: Connection, run_id: str, attempt: int, series_id: int, after: int) -> list[Columns]:
-    """The chunks that may hold something behind ``after``: the newest, back to the first that ends before it."""
+    """The chunks that may hold something behind ``after``: from the newest back to the first before it."""
     payloads = c.execute(
         select(Chunk.payload)
         .where(Chunk.run_id == run_id, Chunk.series_id == series_id, Chunk.attempt == attempt)
