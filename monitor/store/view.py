@@ -1,8 +1,8 @@
 """What a picture of a series needs: as few summaries as show every spike, points only where there are few.
 
-Starting from the top of the tree, an entry is opened where it is wider than a pixel (a *bucket*), where the
-edge of the view runs through it, or where everything in view fits into the buckets anyway. So the work grows
-with the buckets and with the logarithm of the points.
+Starting from the top of the tree, an entry is opened where it is wider than two pixels (*buckets*), where
+the edge of the view runs through it, or where everything in view fits into the buckets anyway. So the work
+grows with the buckets and with the logarithm of the points.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from monitor.store.summaries import BLOCK, FANOUT, Entries, combine, entries_of
 from monitor.store.tree import Numbers, Tree
 
 Axis = Literal["step", "time"]
+#: Buckets that an entry may be wide: half the resolution at worst, for a fraction of the work.
+_TOLERANCE = 2
 #: Entries a bucket beyond which unsorted data is not opened further.
 _CROWD = 64
 
@@ -86,9 +88,7 @@ class Source:
         opened = False
         for level in sorted(self._held.keys() - {0}, reverse=True):
             numbers, entries = self._held[level]
-            # Payloads are dear: a block may be a little wider than a bucket.
-            widest = limit * 2 if level == 1 else limit
-            wide = (self._window.spans(entries) > widest) | self._window.cuts(entries)
+            wide = (self._window.spans(entries) > limit) | self._window.cuts(entries)
             if wide.any():
                 opened = True
                 del self._held[level]
@@ -131,7 +131,7 @@ def bucketize(sources: list[Source], buckets: int, axis: Axis) -> Entries | None
     while held := [entries for source in sources for entries in source.held()]:
         lower = float(min(entries[f"min_{axis}"].min() for entries in held))
         width = (float(max(entries[f"max_{axis}"].max() for entries in held)) - lower) / buckets
-        limit = width
+        limit = _TOLERANCE * width
         if sum(int(entries["count"].sum()) for entries in held) <= buckets:
             limit = -1
         elif sum(map(len, held)) > _CROWD * buckets:
