@@ -56,7 +56,9 @@ def turn(before: Sequence[Tensor], after: Sequence[Tensor], norm_before: Tensor 
     sizes = [weight.numel() for weight in after]
     tile_size = min(TILE_CPU if device.type == "cpu" else TILE_DEVICE, sum(sizes))
     tiles = list(_tiles(sizes, tile_size))
-    old_tile, new_tile = torch.empty((2, tile_size), dtype=torch.float64, device=device).unbind()
+    # Two tensors, alike aligned: equal numbers then have equal norms, to the bit.
+    old_tile = torch.empty(tile_size, dtype=torch.float64, device=device)
+    new_tile = torch.empty(tile_size, dtype=torch.float64, device=device)
     old, new = _flat(before), _flat(after)
 
     if norm_before is None:
