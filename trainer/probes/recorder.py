@@ -62,11 +62,12 @@ class Recorder:
         self.run.log(values, step=step, **self._naming(mark))
 
     def log_distribution(self, name: str, values: Tensor, step: int) -> None:
+        # Numbers one by one: a run that copies them from the device without waiting can.
+        fields = dict(zip(DISTRIBUTION_FIELDS, values.unbind(), strict=True))
         if hasattr(self.run, "log_distribution"):
-            self.run.log_distribution(name, values, step=step)
+            self.run.log_distribution(name, fields, step=step)
         else:
-            fields = zip(DISTRIBUTION_FIELDS, values, strict=True)
-            self.run.log({f"{name}/{field}": value for field, value in fields}, step=step)
+            self.run.log({f"{name}/{field}": value for field, value in fields.items()}, step=step)
 
     def log_images(
         self,

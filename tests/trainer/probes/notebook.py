@@ -25,8 +25,10 @@ class Notebook:
     def log(self, values: Mapping[str, float | Tensor], *, step: int, mark: int | None = None) -> None:
         self.points += [(name, step, mark, float(value)) for name, value in values.items()]
 
-    def log_distribution(self, name: str, values: Tensor, *, step: int, mark: int | None = None) -> None:
-        self.points.append((name, step, mark, values.tolist()))
+    def log_distribution(
+        self, name: str, values: Mapping[str, Tensor], *, step: int, mark: int | None = None
+    ) -> None:
+        self.points.append((name, step, mark, [float(value) for value in values.values()]))
 
     def log_images(
         self, name: str, images: Tensor, *, step: int, scores: Sequence[float], **facts: Any

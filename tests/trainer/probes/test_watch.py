@@ -1,6 +1,7 @@
 import copy
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.nn.functional import softplus
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.data import DataLoader, TensorDataset
 
+import monitor
 from tests.reference import angles_twin, distribution_twin, diversity_twin
 from tests.trainer.probes.notebook import Bare, Notebook
 from tests.trainer.probes.test_angles import Largest
@@ -374,7 +376,7 @@ def test_a_measured_step_waits_for_no_number() -> None:
         def log(self, values: Any, *, step: int, mark: int | None = None) -> None:
             pass
 
-        def log_distribution(self, name: str, values: Tensor, *, step: int, mark: int | None = None) -> None:
+        def log_distribution(self, name: str, values: Any, *, step: int, mark: int | None = None) -> None:
             pass
 
     watch = training.watch(Silent(), every={"gradient_norms": 1})
@@ -484,3 +486,12 @@ def test_samples_alone_need_no_judge() -> None:
     watch.epoch()
     assert run.images[0]["pixels"].shape == (70, 4, 4)
     assert run.images[0]["scores"] == []
+
+
+def test_the_monitors_own_client_takes_all_of_it(tmp_path: Path) -> None:
+    training = Training(normalized=True)
+    with monitor.init(directory=tmp_path) as run:
+        train(training, training.watch(run), 10)
+        summary = run.finish(timeout=0)
+    assert (summary.rejected, summary.dropped) == (0, 0)
+    assert summary.pending > 30
