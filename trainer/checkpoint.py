@@ -67,7 +67,7 @@ class CheckpointDirectory:
         there.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        partial = self.path / f".step-{step:09d}.{os.getpid()}.partial"
+        partial = self.path / ".partial"  # always the same: what a kill leaves of one is written over
         content = {
             "format": FORMAT,
             "step": step,

@@ -128,7 +128,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_a_partial_file_of_a_killed_process_is_never_read(tmp_path: Path) -> None:
     checkpoints = saved(tmp_path, 10)
-    (tmp_path / ".step-000000020.123.partial").write_bytes(b"torn")
+    (tmp_path / ".partial").write_bytes(b"torn")
     assert [path.name[:14] for path in checkpoints.newest_first()] == ["step-000000010"]
 
 
