@@ -14,12 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from monitor.client.run import Run, Summary
+    from monitor.client.run import Run
     from monitor.client.start import init
+    from monitor.client.summary import Summary
 
 __all__ = ["Run", "Summary", "init"]
 
-_HOMES = {"Run": "monitor.client.run", "Summary": "monitor.client.run", "init": "monitor.client.start"}
+_HOMES = {"Run": "monitor.client.run", "Summary": "monitor.client.summary", "init": "monitor.client.start"}
 
 
 def __getattr__(name: str) -> Any:

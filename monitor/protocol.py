@@ -1,17 +1,20 @@
 """The wire between a training process and the service: one definition for JSON and MessagePack.
 
-A *writer* is one process that logs into a run (DDP ranks are writers of one run). Everything it says is a **record**
-with a sequence number of its own, counted from 1 without holes. Records travel in **batches** ``[first..last]``, and
-the server keeps, for each writer, the highest number it has stored (its *high-water mark*): what overlaps is skipped,
-a hole is answered with 409 and the number expected. A range that can never arrive (a full disk, a damaged frame) is
-itself a record, ``Gap``.
+A *writer* is one process that logs into a run (DDP ranks are writers of one run). Everything it says is a
+**record** with a sequence number of its own, counted from 1 without holes. Records travel in **batches**
+``[first..last]``, and the server keeps, for each writer, the highest number it has stored (its *high-water
+mark*): what overlaps is skipped, a hole is answered with 409 and the number expected. A range that can never
+arrive (a full disk, a damaged frame) is itself a record, ``Gap``.
 
-Every record has a CRC-32 (of its frame in the spool). The chain over a writer's records is the running CRC-32 of those
-checksums as little-endian uint32, so ``chain_after = zlib.crc32(batch.checksums, batch.chain)``: a writer that
-says something else under numbers already stored is found out and answered with 409.
+Every record has a CRC-32 (of its frame in the spool). The chain over a writer's records is the running CRC-32
+of those checksums as little-endian uint32, so ``chain_after = zlib.crc32(batch.checksums, batch.chain)``: a
+writer that says something else under numbers already stored is found out and answered with 409.
 
-A batch without records is a heartbeat; its answer, like any other, carries the writer's high-water mark and the
-commands that wait for the run.
+A gap that was found when the spool was read has no frame; its checksum is the CRC-32 of its first and last
+number, both as little-endian uint64.
+
+A batch without records is a heartbeat; its answer, like any other, carries the writer's high-water mark and
+the commands that wait for the run.
 
 Columns are float64 or int64, as lists in JSON (non-finite numbers as "NaN", "Infinity", "-Infinity") and as
 little-endian bytes in MessagePack (lists are accepted there too).
@@ -35,7 +38,7 @@ NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Integers = bytes | list[int]
 #: int64 little-endian bytes, or a list.
 Floats = bytes | list[float | int | str | bool | None]
-#: float64 little-endian bytes, or a list; a wrong value in a list is rejected by its key, the others are kept.
+#: float64 little-endian bytes, or a list; a wrong value in a list is rejected by its key, others are kept.
 
 RunId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 WriterId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -67,7 +70,10 @@ class Begin(Struct, tag="begin", kw_only=True, forbid_unknown_fields=True):
 
 
 class Attempt(Struct, tag="attempt", kw_only=True, forbid_unknown_fields=True):
-    """The run went back to ``from_step`` and begins attempt ``number``: the parent's points up to that step, then its own."""
+    """The run went back to ``from_step`` and begins attempt ``number``.
+
+    Its lineage is the parent's points up to that step, then its own.
+    """
 
     sequence: Sequence
     time: float
@@ -90,14 +96,18 @@ class Declare(Struct, tag="declare", kw_only=True, forbid_unknown_fields=True):
     help: str = ""
     #: What the turning-point detector takes it for: S_G, S_D, S_G_ep, S_D_ep, Q, D, loss_G, ...
     role: str | None = None
-    #: Which judge scored the samples ("digits-classifier", "mtcnn", ...), how many modes it tells apart, and how many samples it saw.
+    #: Which judge scored the samples ("digits-classifier", "mtcnn", ...), how many modes it tells apart, and
+    #: how many samples it saw.
     judge: str | None = None
     m: int | None = None
     n: int | None = None
 
 
 class Points(Struct, tag="points", kw_only=True, forbid_unknown_fields=True):
-    """The records of consecutive ``log`` calls that named the same series: one row a call, one column a series.
+    """Calls of ``log`` that named the same series: one row a call, one column a series.
+
+    The rows of a group need not follow each other: a loop that logs by two calls a step makes two groups a
+    batch. What logs a series by different calls is kept in order by the order of the groups.
 
     A column holds ``len(sequence) * width`` values, row after row; ``width`` is 1 for scalars and
     ``len(DISTRIBUTION_FIELDS)`` for distributions.
@@ -175,7 +185,7 @@ Record = Begin | Attempt | Declare | Points | Mark | Image | End | Acknowledgeme
 
 
 class Batch(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Records ``first..last`` of one writer, all of one attempt. Without records (``last == first - 1``) a heartbeat."""
+    """Records ``first..last`` of one writer and attempt. Without records (last == first - 1) a heartbeat."""
 
     version: int = PROTOCOL_VERSION
     writer: WriterId
@@ -185,7 +195,8 @@ class Batch(Struct, kw_only=True, forbid_unknown_fields=True):
     last: Annotated[int, Meta(ge=0)]
     #: The chain before ``first``; 0 at the start.
     chain: int = 0
-    #: One little-endian uint32 CRC a record, in order of sequence (a Gap is one record). Empty: the chain is not checked.
+    #: One little-endian uint32 CRC a record, in order of sequence (a Gap is one record). Empty: the chain is
+    #: not checked, and not known from then on.
     checksums: bytes = b""
     records: list[Record] = []
     #: Frames dropped so far because nothing could keep them (a full disk).
@@ -203,7 +214,7 @@ class Rejection(Struct, kw_only=True):
 
 
 class Command(Struct, kw_only=True):
-    """Something the run is asked to do. Repeated in every answer until acknowledged; to be executed once per id."""
+    """Something the run is asked to do. Repeated in every answer until acknowledged, executed once per id."""
 
     id: str
     attempt: int

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from monitor.client.notices import logger
+from monitor.client.notices import Notices
 
 #: What a power cut can cost, in seconds.
 FSYNC_INTERVAL = 1.0
@@ -21,8 +21,9 @@ Work = Callable[[], None]
 class Keeper:
     """Does deferred work in order, each piece once it is ready."""
 
-    def __init__(self, synchronize: Work, interval: float = FSYNC_INTERVAL) -> None:
+    def __init__(self, synchronize: Work, notices: Notices, interval: float = FSYNC_INTERVAL) -> None:
         self._synchronize = synchronize
+        self._notices = notices
         self._interval = interval
         self._queue: deque[tuple[Ready, Work]] = deque()
         self._wake = threading.Event()
@@ -31,6 +32,11 @@ class Keeper:
         #: Pieces that failed.
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name="ganwatch-keeper", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        """Pieces that are not done yet."""
+        return len(self._queue)
 
     def start(self) -> None:
         self._thread.start()
@@ -79,9 +85,9 @@ class Keeper:
                 if not ready():
                     break
                 work()
-            except Exception:  # noqa: BLE001 - a piece that fails must not hold up those behind it
+            except Exception as error:  # noqa: BLE001 - a piece that fails must not hold up those behind it
                 self.lost += 1
-                logger.exception("something that was logged is lost")
+                self._notices.once(f"keeper {error}", "something that was logged is lost: %s", error)
             self._queue.popleft()
             done = True
         if done:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from time import time as now
@@ -16,14 +15,15 @@ import msgspec
 from monitor import protocol
 from monitor.client import process
 from monitor.client.commands import Inbox
-from monitor.client.images import ImageStore, Pixels, digest_of, encode_grid, grid_shape, to_pixels
 from monitor.client.keeper import Keeper
 from monitor.client.layout import remove_spool
 from monitor.client.notices import Notices, logger
 from monitor.client.numbers import NO_MARK, Mark, Numbers
+from monitor.client.pictures import Pictures
 from monitor.client.progress import Progress, write_progress
 from monitor.client.sender import Sender
 from monitor.client.spool import Spool
+from monitor.client.summary import Summary, summarize
 from monitor.client.values import Rejected, to_float, to_index, to_name
 
 #: How long going back waits for copies from a GPU, in seconds: what lands later belongs to the new attempt.
@@ -31,20 +31,6 @@ LANDING_TIMEOUT = 30.0
 #: How long the end waits for a thread that is about to stop, in seconds.
 GRACE = 1.0
 Outcome = Literal["done", "failed", "ignored"]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What became of the records of a run."""
-
-    #: Confirmed by the server.
-    delivered: int
-    #: In the spool; `ganwatch sync` delivers them.
-    pending: int
-    #: Lost, since nothing could keep them.
-    dropped: int
-    #: Values that were refused, here or by the server.
-    rejected: int
 
 
 class Run:
@@ -69,11 +55,11 @@ class Run:
         self._progress = progress
         self._progress_file = progress_file
         self._notices = notices
-        self._images = ImageStore(spool.directory)
         self._inbox = inbox
         self._sender = sender
-        self._keeper = Keeper(spool.synchronize)
-        self._numbers = Numbers(spool, self._keeper, self._notices)
+        self._keeper = Keeper(spool.synchronize, notices)
+        self._numbers = Numbers(spool, self._keeper, notices)
+        self._pictures = Pictures(spool, self._keeper)
         #: Why nothing can be logged any more.
         self._closed: str | None = None
         self._summary = Summary(0, 0, 0, 0)
@@ -204,21 +190,7 @@ class Run:
         if self._is_closed():
             return
         with self._quietly(f"the images {name!r}"):
-            pixels = to_pixels(images)
-            rows, columns = grid_shape(len(pixels))
-            record = protocol.Image(
-                sequence=1,
-                time=now(),
-                name=to_name(name),
-                step=to_index(step, "step"),
-                digest="",
-                mark=None if mark in (None, NO_MARK) else to_index(mark, "mark"),
-                caption=str(caption),
-                rows=rows,
-                columns=columns,
-                scores=[to_float(score) for score in scores],
-            )
-            self._keeper.defer(lambda: self._keep_image(record, pixels))
+            self._pictures.log(name, images, step=step, mark=mark, caption=caption, scores=scores)
 
     def commands(self) -> list[protocol.Command]:
         """What the service asks of this run and attempt; each command is handed out once. Never waits."""
@@ -297,23 +269,15 @@ class Run:
             self.finish("failed", error)
 
     def _summarize(self) -> Summary:
-        dropped, rejected = self._spool.dropped, self._numbers.rejected
-        confirmed = lost = 0
-        if self._sender is not None:
-            delivery = self._sender.delivery
-            confirmed, lost = delivery.confirmed, delivery.lost
-            rejected += delivery.rejected
-        # The server is told of what was dropped in its turn; until then it is neither confirmed nor pending.
-        pending = self._spool.sequence - confirmed - max(dropped - lost, 0)
-        return Summary(confirmed - lost, pending, max(dropped, lost) + self._keeper.lost, rejected)
-
-    def _keep_image(self, record: protocol.Image, pixels: Pixels) -> None:
-        data = encode_grid(pixels)
-        record.digest = digest_of(data)
-        if not self._spool.has_room(len(data)):
-            raise OSError("the spool has reached its limit")
-        self._spool.grew(self._images.add(record.digest, data))
-        self._spool.append(record)
+        delivery = None if self._sender is None else self._sender.delivery
+        return summarize(
+            logged=self._spool.sequence,
+            dropped=self._spool.dropped,
+            unnumbered=self._keeper.lost,
+            confirmed=delivery.confirmed if delivery else 0,
+            told_lost=delivery.lost if delivery else 0,
+            rejected=self._numbers.rejected + (delivery.rejected if delivery else 0),
+        )
 
     @contextmanager
     def _quietly(self, what: str) -> Iterator[None]:

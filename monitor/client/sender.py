@@ -70,7 +70,7 @@ class Sender:
 
     def _run(self) -> None:
         while not self._is_stopping:
-            delay = self._turn()
+            delay = self.advance()
             with self._stepped:
                 self._stepped.notify_all()
             self._wake.wait(delay)
@@ -78,7 +78,7 @@ class Sender:
         self._orphans.close()
         self.delivery.close()
 
-    def _turn(self) -> float:
+    def advance(self) -> float:
         """One request at most; the seconds until the next."""
         try:
             outcome = self.delivery.step()

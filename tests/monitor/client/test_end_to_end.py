@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -70,20 +69,15 @@ class ServiceProcess:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    def last_step(self) -> int:
-        """Of the only run, -1 before it has one."""
-        runs = self.get("/runs")["runs"]
-        return int(runs[0]["steps"]) if runs and runs[0]["steps"] is not None else -1
-
     def points(self, run: str, name: str) -> dict[str, Any]:
         series: dict[str, Any] = self.get(f"/runs/{run}/points", name=name, buckets=10_000)["series"][name]
         assert series["exact"]
         return series
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[ServiceProcess]:
-    with ServiceProcess(tmp_path / "service") as service:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with ServiceProcess(tmp_path_factory.mktemp("service")) as service:
         yield service
 
 
@@ -112,39 +106,47 @@ def test_a_run_with_everything_in_it_reaches_the_service(service: ServiceProcess
     assert (image["rows"], image["columns"], image["scores"]) == (3, 3, [0.5] * 9)
 
 
-def test_a_service_killed_again_and_again_loses_and_doubles_nothing(service: ServiceProcess) -> None:
-    run = monitor.init(id="run", server=service.link)
+def wait_until_confirmed(run: monitor.Run, sequence: int) -> None:
+    sender = run._sender
+    assert sender is not None
+    with sender._stepped:
+        assert sender._stepped.wait_for(lambda: sender.delivery.confirmed >= sequence, 60)
+
+
+@pytest.mark.parametrize("blows", [1, pytest.param(20, marks=pytest.mark.torture)])
+def test_a_service_killed_while_it_takes_in_loses_and_doubles_nothing(
+    service: ServiceProcess, blows: int
+) -> None:
+    run = monitor.init(id=f"blows-{blows}", server=service.link)
     killed_enough = threading.Event()
     steps = 0
 
     def log() -> None:
         nonlocal steps
-        while not killed_enough.wait(0.002):
+        while not killed_enough.wait(0.02):
             run.log({"loss": steps / 8}, step=steps)
             steps += 1
 
     thread = threading.Thread(target=log)
     thread.start()
-    for _ in range(3):
+    wait_until_confirmed(run, 10)
+    for _ in range(blows):
         service.kill()
         service.start()
-        # Something arrives before the next blow.
-        reached = steps
-        while service.last_step() < reached:
-            os.sched_yield()
+        wait_until_confirmed(run, run._spool.sequence)
     killed_enough.set()
     thread.join()
     assert run.finish(timeout=60).pending == 0
-    losses = service.points("run", "loss")
+    losses = service.points(run.id, "loss")
     assert losses["step"] == list(range(steps))
     assert losses["last"] == [step / 8 for step in range(steps)]
-    assert service.get("/runs/run")["state"] == "finished"
+    assert service.get(f"/runs/{run.id}")["state"] == "finished"
 
 
 DIES = """
 import os, signal, sys
 import monitor
-run = monitor.init(id="run", resume=sys.argv[1] == "resume")
+run = monitor.init(id="died", resume=sys.argv[1] == "resume")
 run.rewind(499) if run.attempt or sys.argv[1] == "resume" else None
 for step in range(int(sys.argv[2]), int(sys.argv[3])):
     run.log({"loss": step / 8}, step=step)
@@ -160,24 +162,22 @@ def test_a_process_that_was_killed_and_went_on_from_a_checkpoint_is_delivered_by
     reports = sync(tmp_path, service.link)
     assert [report.obstacle for report in reports] == ["", ""]
     assert sum(report.delivered for report in reports) == 1 + 800 + 2 + 500
-    about = service.get("/runs/run")
+    about = service.get("/runs/died")
     assert about["attempt"] == 1
     assert [(a["number"], a["from_step"]) for a in about["attempts"]] == [(0, None), (1, 499)]
-    losses = service.points("run", "loss")
-    assert losses["step"] == list(range(1000))
+    assert service.points("died", "loss")["step"] == list(range(1000))
 
 
 def test_a_second_process_with_the_same_id_is_refused(
     service: ServiceProcess, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with monitor.init(id="run", server=service.link, directory=tmp_path / "one") as first:
+    with monitor.init(id="taken", server=service.link, directory=tmp_path / "one") as first:
         first.log({"loss": 1.0}, step=1)
-        while not service.get("/runs")["runs"]:
-            os.sched_yield()
-        second = monitor.init(id="run", server=service.link, directory=tmp_path / "two")
+        wait_until_confirmed(first, 2)
+        second = monitor.init(id="taken", server=service.link, directory=tmp_path / "two")
         second.log({"loss": 2.0}, step=1)
         assert second.finish().pending == 3
     assert first.finish().pending == 0
-    assert service.points("run", "loss")["last"] == [1.0]
+    assert service.points("taken", "loss")["last"] == [1.0]
     (report,) = sync(tmp_path / "two", service.link)
     assert "409" in report.obstacle

@@ -218,19 +218,19 @@ def test_the_pauses_double_up_to_the_longest_and_begin_anew_after_an_answer(tmp_
     transport = Scripted(*nobody, receipt(2), *nobody)
     patient = make_sender(tmp_path, transport, jitter=lambda: 1.0)
     doubling = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
-    assert [patient._turn() for _ in range(9)] == [*doubling, sender.INTERVAL]
+    assert [patient.advance() for _ in range(9)] == [*doubling, sender.INTERVAL]
     hurried = make_sender(tmp_path / "other", Scripted(*nobody), jitter=lambda: 0.0)
-    assert [hurried._turn() for _ in range(8)] == [delay / 2 for delay in doubling]
+    assert [hurried.advance() for _ in range(8)] == [delay / 2 for delay in doubling]
 
 
 def test_a_sign_of_life_is_given_when_there_is_nothing_to_say(tmp_path: Path) -> None:
     moment = 0.0
     transport = Scripted(receipt(2), receipt(2), receipt(2))
     silent = make_sender(tmp_path, transport, clock=lambda: moment)
-    silent._turn()
+    silent.advance()
     assert transport.asked == 1
     for moment, asked in ((9.9, 1), (10.0, 2), (10.1, 2), (19.9, 2), (20.0, 3)):
-        silent._turn()
+        silent.advance()
         assert transport.asked == asked, moment
 
 
@@ -245,10 +245,42 @@ def test_a_fault_of_the_client_itself_is_told_and_does_not_end_delivery(
             return super().post()
 
     faulty = make_sender(tmp_path, Broken(receipt(2)), jitter=lambda: 1.0)
-    assert faulty._turn() == sender.SHORTEST_DELAY
+    assert faulty.advance() == sender.SHORTEST_DELAY
     assert "delivering failed" in warnings_of(caplog)[0]
-    assert faulty._turn() == sender.INTERVAL
+    assert faulty.advance() == sender.INTERVAL
     assert faulty.delivery.step() is Outcome.IDLE
+
+
+def test_an_outage_longer_than_the_spool_is_large_costs_counted_numbers(service: Service) -> None:
+    is_away = threading.Event()
+    is_away.set()
+
+    def judge(_: protocol.Batch) -> None:
+        if is_away.is_set():
+            raise Answer(503, "away")
+
+    service.judge = judge
+    run = monitor.init(id="run", server=service.url, spool_limit=50_000)
+    for step in range(2000):
+        run.log({"loss": step / 2}, step=step)
+    run.mark(step=2000)
+    is_away.clear()
+    service.wait_until(lambda: len(service.records("run", protocol.Mark)) == 1)
+    summary = run.finish()
+    assert 0 < summary.dropped < 2000
+    assert summary.pending == 0
+    gaps = service.records("run", protocol.Gap)
+    assert sum(gap.last - gap.sequence + 1 for gap in gaps) == summary.dropped
+    assert "limit" in gaps[0].reason
+    assert len(service.points("run", "loss")) == 2000 - summary.dropped
+    assert service.batches[-1].dropped == summary.dropped
+
+
+def test_a_run_that_nobody_finishes_is_delivered_when_its_process_ends(service: Service) -> None:
+    code = f"import monitor; monitor.init(id='run', server={service.url!r}).log({{'loss': 1.0}}, step=1)"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+    assert service.points("run", "loss") == [(1, 1.0)]
+    assert service.records("run", protocol.End)[0].state == "finished"
 
 
 FULL = """

@@ -10,6 +10,7 @@ import pytest
 
 import monitor
 from monitor import protocol
+from monitor.client import delivery
 from monitor.client.layout import segments, spool_directory
 from monitor.client.position import read_position
 from monitor.client.spool import Spool
@@ -23,6 +24,11 @@ def offline(directory: Path, run: str, steps: int = 10) -> None:
         for step in range(steps):
             logged.log({"loss": step / 2}, step=step)
         logged.log_images("samples", np.zeros((4, 8, 8), np.uint8), step=steps)
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "BATCH_BYTES", 10_000)
 
 
 def losses(rows: int) -> list[tuple[int, float]]:
@@ -49,8 +55,10 @@ def test_what_was_logged_without_a_server_is_delivered_later_and_then_gone(
     assert sync(tmp_path, service.url) == []
 
 
-def test_an_interrupted_sync_goes_on_where_it_stopped(tmp_path: Path, service: Service) -> None:
-    spool = write_spool(tmp_path, 40_000)
+def test_an_interrupted_sync_goes_on_where_it_stopped(
+    tmp_path: Path, service: Service, small_batches: None
+) -> None:
+    spool = write_spool(tmp_path, 1000)
     service.faults.extend([None, None, "drop"])
     (first,) = sync(tmp_path, service.url)
     assert first.obstacle
@@ -60,20 +68,23 @@ def test_an_interrupted_sync_goes_on_where_it_stopped(tmp_path: Path, service: S
     before = len(service.batches)
     (second,) = sync(tmp_path, service.url)
     assert second.obstacle == ""
-    assert first.delivered + second.delivered == 40_001
+    assert first.delivered + second.delivered == 1001
     assert service.batches[before].first == position.sequence
-    assert service.points("run", "loss") == losses(40_000)
+    assert service.points("run", "loss") == losses(1000)
 
 
-def test_without_its_note_a_sync_asks_the_server_where_to_go_on(tmp_path: Path, service: Service) -> None:
-    spool = write_spool(tmp_path, 40_000, segment_bytes=200_000)
+def test_without_its_note_a_sync_asks_the_server_where_to_go_on(
+    tmp_path: Path, service: Service, small_batches: None
+) -> None:
+    spool = write_spool(tmp_path, 1000, segment_bytes=5000)
+    before = len(segments(spool))
     service.faults.extend([None, None, None, Answer(503, "busy")])
     sync(tmp_path, service.url)
-    assert len(segments(spool)) < 20
+    assert len(segments(spool)) < before
     (spool / "acknowledged").unlink()
     (report,) = sync(tmp_path, service.url)
     assert report.obstacle == ""
-    assert service.points("run", "loss") == losses(40_000)
+    assert service.points("run", "loss") == losses(1000)
     assert service.records("run", protocol.Gap) == []
 
 
