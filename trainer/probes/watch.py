@@ -89,32 +89,18 @@ class Watch:
         }
         self.evaluator: Evaluator | None = None
         if self.every["quality"] or self.every["samples"]:
-            if z is None:
-                raise missing(
-                    "quality" if self.every["quality"] else "samples", "z=..., what G takes for one sample"
-                )
-            sampler = Sampler(unwrapped(G_ema) if G_ema is not None else G, latent_source(z), seed)
-            real_images = None
-            if self.every["quality"]:
-                if judge is None:
-                    raise missing("quality", "judge=..., what scores samples")
-                if real is None:
-                    raise missing("quality", "real=..., images to compare with")
-                real_images = draw_real(real, n_eval, seed)
-            else:
-                judge = None
-            critic = self.critic if self.every["gradient_norms"] else None
-            rehearse(sampler, self.D, critic, judge, draws=self.every["samples"] is not None)
+            sampled = G if G_ema is None else unwrapped(G_ema)
             n_grid = n_grid if self.every["samples"] else 0
-            self.evaluator = Evaluator(sampler, judge, real_images, n_eval, n_grid)
+            self.evaluator = self._evaluator(sampled, z, judge, real, n_eval, n_grid, seed)
         for series in self._series():
             self.recorder.declare(series)
 
     def step(
         self, *, real: Tensor | None = None, fake: Tensor | None = None, step: int | None = None
     ) -> None:
-        """After every generator step, with the last real and generated batch. ``step`` counts from 1, by
-        itself if not given.
+        """After every generator step, with the last real and generated batch.
+
+        ``step`` counts from 1, by itself if not given.
         """
         self.steps = self.steps + 1 if step is None else step
         self._iteration_angles()
@@ -127,8 +113,7 @@ class Watch:
     def epoch(
         self, *, epoch: float | None = None, images_seen: int | None = None, step: int | None = None
     ) -> Evaluation:
-        """At the end of an epoch, after its last ``step``: an evaluation mark, and all that is measured at
-        marks.
+        """At the end of an epoch, after its last ``step``: a mark, and all that is measured at marks.
 
         ``epoch`` counts from 1, by itself if not given.
         """
@@ -166,6 +151,30 @@ class Watch:
                     trace.load_state_dict(state[key][net])
                 else:
                     trace.remember()
+
+    def _evaluator(  # noqa: PLR0917  the settings that only sampling has
+        self,
+        G: nn.Module,
+        z: int | Sequence[int] | LatentSource | None,
+        judge: Judge | None,
+        real: object,
+        n_eval: int,
+        n_grid: int,
+        seed: int,
+    ) -> Evaluator:
+        judges = self.every["quality"] is not None
+        if z is None:
+            raise missing("quality" if judges else "samples", "z=..., what G takes for one sample")
+        if judges and judge is None:
+            raise missing("quality", "judge=..., what scores samples")
+        if judges and real is None:
+            raise missing("quality", "real=..., images to compare with")
+        judge = judge if judges else None
+        real_images = draw_real(real, n_eval, seed) if judges else None
+        sampler = Sampler(G, latent_source(z), seed)
+        critic = self.critic if self.every["gradient_norms"] else None
+        rehearse(sampler, self.D, critic, judge, draws=n_grid > 0)
+        return Evaluator(sampler, judge, real_images, n_eval, n_grid)
 
     def _is_due(self, probe: str, ahead: int = 0) -> bool:
         every = self.every[probe]

@@ -1,5 +1,6 @@
 import random
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from trainer.probes.undisturbed import undisturbed
+from trainer.probes.undisturbed import full_float32, undisturbed
 
 
 class Restless(nn.Module):
@@ -108,3 +109,17 @@ def test_a_buffer_that_two_modules_share_stays_shared() -> None:
         assert a.shared is b.shared
         assert a.shared is not shared
     assert a.shared is shared is b.shared
+
+
+def precisions() -> list[str]:
+    cudnn: Any = torch.backends.cudnn
+    return [switch.fp32_precision for switch in (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)]
+
+
+@pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
+def test_tf32_is_off_while_norms_are_measured_and_then_what_it_was() -> None:
+    before, allowed = precisions(), torch.backends.cudnn.allow_tf32
+    with full_float32(torch.device("cuda")):
+        assert precisions() == ["ieee"] * 3
+    assert precisions() == before
+    assert torch.backends.cudnn.allow_tf32 == allowed

@@ -1,0 +1,46 @@
+import copy
+
+import pytest
+import torch
+
+from tests.trainer.probes.notebook import Notebook
+from tests.trainer.probes.test_watch import OFTEN, REAL, Quadrants, Training, Z, train
+from trainer.probes import Watch
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+def test_a_gpu_measures_what_the_cpu_measures() -> None:
+    training = Training(normalized=False)
+    train(training, None, 3)
+    G, D = copy.deepcopy(training.G).cuda(), copy.deepcopy(training.D).cuda()
+    on_cpu, on_gpu = Notebook(), Notebook()
+    for networks, run, device in (((training.G, training.D), on_cpu, "cpu"), ((G, D), on_gpu, "cuda")):
+        generator = torch.Generator().manual_seed(0)
+        watch = Watch(*networks, run, real=REAL, judge=Quadrants(), z=Z, every=OFTEN, n_eval=100, n_grid=4)
+        for step in (1, 2):
+            with torch.no_grad():
+                for network in networks:
+                    for parameter in network.parameters():
+                        parameter.add_(
+                            torch.randn(parameter.shape, generator=generator).to(device), alpha=1e-3
+                        )
+            watch.step(real=REAL[:8].to(device), fake=REAL[8:16].to(device), step=step)
+        watch.epoch()
+    assert [name for name, *_ in on_gpu.points] == [name for name, *_ in on_cpu.points]
+    for (name, _, _, here), (_, _, _, there) in zip(on_cpu.points, on_gpu.points, strict=True):
+        assert there == pytest.approx(here, rel=1e-3, abs=1e-4), name
+
+
+def test_on_a_gpu_too_the_generators_are_what_they_were() -> None:
+    training = Training()
+    training.G.cuda()
+    training.D.cuda()
+    state = torch.cuda.get_rng_state()
+    watch = training.watch(Notebook(), every={"gradient_norms": 1})
+    watch.step(real=REAL.cuda(), fake=REAL.cuda())
+    watch.epoch()
+    assert torch.equal(torch.cuda.get_rng_state(), state)
