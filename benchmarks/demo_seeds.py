@@ -27,7 +27,6 @@ import torch
 
 from monitor.detection.records import SINCE_THE_MARK, EvaluationMark, Record, assemble
 from monitor.detection.turning_point import TurningPointDetector
-from monitor.protocol import DISTRIBUTION_FIELDS
 from trainer import data
 from trainer.checkpoint import CheckpointDirectory
 from trainer.config import Checkpoints, Config, to_dict
@@ -38,7 +37,6 @@ from trainer.watching import probes
 
 #: Epochs that a training goes on after its alert, to show that what was lost stays lost.
 AFTER_THE_ALERT = 5
-MEAN = DISTRIBUTION_FIELDS.index("mean")
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,8 @@ class WatchedRun:
             elif role in SINCE_THE_MARK:
                 self._since[role].append(float(value))
 
-    def log_distribution(self, name: str, values: Sequence[float], *, step: int) -> None:
-        self.log({name: values[MEAN]}, step=step)
+    def log_distribution(self, name: str, values: Mapping[str, Any], *, step: int) -> None:
+        self.log({name: values["mean"]}, step=step)
 
     def log_images(self, name: str, images: Any, **facts: Any) -> None:
         pass

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -119,7 +119,7 @@ class Training:
         raised = [alert for alert in found["alerts"] if is_raised(alert)]
         for alert in raised:
             if alert["id"] not in {known["id"] for known in self.alerts}:
-                tqdm.write(f"{self.recipe}: {in_words(alert)}")
+                tqdm.write(f"{self.recipe}: {alert['sentence']}")
         self.state, self.alerts = state, raised
         self.bar.n = int(state["epoch"] or 0)
         last = {name: number(state["last"][name]) for name in ("Q", "D")}
@@ -146,10 +146,9 @@ def has_turned(training: Training) -> bool:
     return any(alert["rule"] == "turning-point" for alert in training.alerts)
 
 
-def in_words(alert: dict[str, Any]) -> str:
-    when = "" if alert["onset_epoch"] is None else f" at epoch {alert['onset_epoch']:.0f}"
-    told = "" if alert["detected_epoch"] is None else f" (told after epoch {alert['detected_epoch']:.0f})"
-    return f"{alert['title']}{when}{told}. {alert['sentence']}"
+def in_short(alert: dict[str, Any]) -> str:
+    told = "" if alert["detected_epoch"] is None else f", told after epoch {alert['detected_epoch']:.0f}"
+    return f"{alert['title']}{told}"
 
 
 def number(value: Any) -> str:
@@ -180,9 +179,10 @@ def demo(port: int, directory: Path, *, ends: bool) -> bool:
             print(f"\nThis is not as promised: {COLLAPSES} should have turned, and {STAYS_HEALTHY} not.")
         if not ends:
             print(f"\nLook at it: {page}\nCtrl-C ends the service.", flush=True)
-            while True:
-                service.keep_alive()
-                time.sleep(PAUSE)
+            with suppress(KeyboardInterrupt):
+                while True:
+                    service.keep_alive()
+                    time.sleep(PAUSE)
     return is_as_promised
 
 
@@ -268,13 +268,14 @@ def print_table(trainings: list[Training]) -> None:
     print(f"\n{'run':<14}{'epochs':>7}{'S of G':>9}{'S of D':>9}{'Q':>6}{'D':>6}  alerts")
     for training in trainings:
         last = {name: number(value) for name, value in training.state["last"].items()}
-        told = [in_words(alert) for alert in training.alerts] or ["none"]
+        told = "; ".join(in_short(alert) for alert in training.alerts) or "none"
         print(
             f"{training.recipe:<14}{training.bar.n:>7}{last['S_G'] + '°':>9}{last['S_D'] + '°':>9}"
-            f"{last['Q']:>6}{last['D']:>6}  {told[0]}"
+            f"{last['Q']:>6}{last['D']:>6}  {told}"
         )
-        for further in told[1:]:
-            print(f"{'':<53}{further}")
+    for training in trainings:
+        for alert in training.alerts:
+            print(f"\n{training.recipe}: {alert['sentence']}")
 
 
 def start(
@@ -325,14 +326,14 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8765))
     parser.add_argument(
-        "--directory", type=Path, default=Path(".ganwatch"), help="database, token, spools, checkpoints"
+        "--data-dir", type=Path, default=Path(".ganwatch"), help="database, token, spools, checkpoints"
     )
     parser.add_argument(
         "--exit", action="store_true", help="end after the table; 0 only if it went as promised"
     )
     asked = parser.parse_args()
     try:
-        is_as_promised = demo(asked.port, asked.directory, ends=asked.exit)
+        is_as_promised = demo(asked.port, asked.data_dir, ends=asked.exit)
     except (DemoError, Misuse) as problem:
         sys.exit(f"demo: {problem}")
     except KeyboardInterrupt:
