@@ -80,6 +80,22 @@ def test_new_points_of_a_zoomed_out_chart_keep_its_old_spikes(page: Page, begin:
     assert max(y for y in line(page, "loss", "mean")["y"] if y is not None) == 500.0
 
 
+def test_a_loss_that_explodes_does_not_flatten_what_was_before(page: Page, begin: Begin) -> None:
+    run = begin("explodes")
+    run.declare("loss/g", role="loss_G")
+    for step in range(1, 101):
+        run.log({"loss/g": 1e6 if step > 95 else 0.5}, step=step)
+    finish(run)
+    open_run(page, run.id)
+    logarithmic = wait_until_drawn(page, "loss").get_by_role("button", name="Logarithmic axis")
+    expect(logarithmic).to_have_attribute("aria-pressed", "true")
+    logarithmic.click()
+    expect(logarithmic).to_have_attribute("aria-pressed", "false")
+    page.reload()
+    wait_until_drawn(page, "loss")
+    expect(logarithmic).to_have_attribute("aria-pressed", "false")
+
+
 PLOT = "document.querySelector('[data-chart=\"NAME\"] .js-plotly-plot')"
 
 

@@ -131,6 +131,7 @@ export class Live {
     this.busy = true;
     await this.refresh(changes).catch(reportError);
     this.busy = false;
+    if (this.closed) return;
     if (!current().reachable && this.source?.readyState === EventSource.OPEN) this.#lost(this.source);
     this.flushing = setTimeout(() => {
       this.flushing = undefined;

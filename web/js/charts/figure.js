@@ -34,6 +34,8 @@ import { decode, number, quantity } from "../format.js";
 const DOTS_UP_TO = 60;
 /** More points than this are a texture, and a thinner line shows it better. */
 const DENSE = 300;
+/** The greatest value over the median, from which on a linear axis shows nothing else. */
+const FLATTENS = 300;
 
 /** @param {Values} values @param {boolean} log */
 const drawable = (values, log) => values.map((value) => (value === null || !Number.isFinite(value) || (log && value <= 0) ? null : value));
@@ -110,6 +112,7 @@ function addDistribution(figure, line, columns, x, unit) {
   const [p5, p95] = [values("p5"), values("p95")];
   const middle = drawable(median, figure.y.log);
   figure.lines.push({ ...common, part: "median", y: middle, width: 1.7, opacity: 1, dots: dotsOf(middle) });
+  if (figure.y.log) figure.hidden += values("min").filter((value) => value !== null && value <= 0).length;
   median.forEach((value, i) => {
     if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, "") });
   });
@@ -137,6 +140,15 @@ function rangeOfY(figure, chart) {
   const pad = high > low ? (high - low) * 0.07 : Math.abs(high) * 0.1 || 1;
   const floor = low >= 0 && low - pad < 0 ? (chart.bounds ? -pad * 0.3 : 0) : low - pad;
   return [floor, high + pad];
+}
+
+/** Whether a chart that chooses by itself needs a logarithmic axis. @param {ChartSpec} chart @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf */
+export function flattens(chart, columnsOf) {
+  const columns = chart.lines.map((line) => columnsOf(line, line.series)).filter((found) => found?.kind === "scalar");
+  const values = columns.flatMap(({ mean }) => mean.filter((value) => value !== null)).sort((a, b) => a - b);
+  const least = Math.min(...columns.flatMap(({ min }) => min.map((value) => value ?? Infinity)));
+  const most = Math.max(...columns.flatMap(({ max }) => max.map((value) => value ?? -Infinity)));
+  return least > 0 && most > FLATTENS * values[values.length >> 1];
 }
 
 /** @param {ChartSpec} chart @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf @param {(line: LineSpec, step: number, time: number) => number} place @param {{log: boolean, range: [number, number], title: string, turns: Turn[]}} view @returns {Figure} */

@@ -11,7 +11,7 @@
  * @property {string} title
  * @property {string} note What tells this chart from its neighbours: a judge, a cadence.
  * @property {string} unit
- * @property {"linear" | "log"} scale
+ * @property {"linear" | "log" | "auto"} scale `auto`: logarithmic once the greatest value would flatten all others.
  * @property {"scalar" | "distribution"} kind
  * @property {Line[]} lines
  * @property {string} help
@@ -113,7 +113,7 @@ function gradients(shelf) {
     const colour = where === "fake" ? "fake" : where === "real" ? "real" : "other";
     const ceiling = series.upper === null ? null : { value: series.upper, label: "bound" };
     return shelf.take(
-      spec({ id: series.name, title: "Gradient norm", note: `${family === "gradient_norm_raw" ? "raw critic, " : ""}${where} samples`, ceiling, help: series.help || WORDS.gradients, lines: [{ series: series.name, label: `${where} samples`, colour, source: 0 }] }, series),
+      spec({ id: series.name, title: "Gradient norm", scale: "log", note: `${family === "gradient_norm_raw" ? "raw critic, " : ""}${where} samples`, ceiling, help: series.help || WORDS.gradients, lines: [{ series: series.name, label: `${where} samples`, colour, source: 0 }] }, series),
     );
   });
 }
@@ -127,7 +127,7 @@ export function chartsOf(all) {
     ...diversities(shelf),
     ...shelf.networks(shelf.role("S_G_ep"), shelf.role("S_D_ep"), { id: "angle/epoch", title: "Stability S", note: "epoch to epoch", scale: "log", help: WORDS.epochAngle }),
     ...shelf.networks(shelf.role("S_G"), shelf.role("S_D"), { id: "angle/iter", title: "Stability S", note: "step to step", scale: "log", help: WORDS.stepAngle }),
-    ...shelf.networks(shelf.role("loss_G"), shelf.role("loss_D"), { id: "loss", title: "Losses", help: WORDS.loss }),
+    ...shelf.networks(shelf.role("loss_G"), shelf.role("loss_D"), { id: "loss", title: "Losses", scale: "auto", help: WORDS.loss }),
     ...(scores.length ? [shelf.take(spec({ id: "score", title: "Critic's scores", help: WORDS.score, lines: scores }, /** @type {Series} */ (shelf.name(scores[0].series))))] : []),
     ...gradients(shelf),
     ...shelf.networks(shelf.name("relative_update/g"), shelf.name("relative_update/d"), { id: "relative_update", title: "Relative update", scale: "log", help: WORDS.update }),

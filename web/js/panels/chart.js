@@ -17,7 +17,7 @@
  * @property {(chart: string) => "linear" | "log" | null} scaleOf What the user chose, if anything.
  * @property {(chart: string, scale: "linear" | "log") => void} setScale
  */
-import { figureOf, nearest } from "../charts/figure.js";
+import { figureOf, flattens, nearest } from "../charts/figure.js";
 import { goodIs } from "../charts/spec.js";
 import { el, foreign, picture, printable, setText } from "../dom.js";
 import { plural } from "../format.js";
@@ -25,6 +25,7 @@ import { Plot } from "../plot.js";
 import { PART } from "../selectors.js";
 import { whenVisible } from "../visibility.js";
 
+const ABOUT = "M8 7.200v4M8 4.800v.010M14 8a6 6 0 1 1-12 0 6 6 0 0 1 12 0";
 const GROW = "M9.500 2.500h4v4M13.500 2.500l-4.500 4.500M6.500 13.500h-4v-4M2.500 13.500l4.500-4.500";
 
 /** @param {ChartSpec} chart */
@@ -48,14 +49,15 @@ export class ChartCard {
     this.scale = el("button", { type: "button", class: "quiet scale", "aria-label": "Logarithmic axis", title: "Logarithmic axis", on: { click: () => this.#toggleScale() } }, "log");
     this.grow = el("button", { type: "button", class: "quiet icon", "aria-pressed": "false", "aria-label": "Wide chart", title: "Wide chart", on: { click: () => this.#toggleWidth() } }, picture(GROW));
     this.flagged = el("p", { class: "flagged" });
+    this.about = el("button", { type: "button", class: "quiet icon", "aria-expanded": "false", "aria-label": "What this shows", title: "What this shows", on: { click: () => this.#toggleWords() } }, picture(ABOUT));
     const words = [printable(chart.help), goodIs(chart)].filter(Boolean).join(" ");
     this.element = el(
       "figure",
       { class: "panel chart", part: PART.chart, "data-chart": chart.id },
-      el("div", { class: "chart-head" }, titleOf(chart), el("div", { class: "tools" }, this.scale, this.grow)),
+      el("div", { class: "chart-head" }, titleOf(chart), el("div", { class: "tools" }, words && this.about, this.scale, this.grow)),
       this.#readout(),
       this.plotHost,
-      el("figcaption", { title: words, dir: "auto" }, words),
+      el("figcaption", { dir: "auto" }, words),
       this.flagged,
       this.spoken,
     );
@@ -85,8 +87,12 @@ export class ChartCard {
     if (visible) this.draw();
   }
 
+  /** @param {import("../charts/spec.js").Line} line @param {string} name */
+  #columns = (line, name) => this.stage.sources[line.source].feed.columns(name);
+
   get log() {
-    return (this.stage.scaleOf(this.chart.id) ?? this.chart.scale) === "log";
+    const scale = this.stage.scaleOf(this.chart.id) ?? this.chart.scale;
+    return scale === "log" || (scale === "auto" && flattens(this.chart, this.#columns));
   }
 
   /** However often it is asked for, once a frame. */
@@ -101,7 +107,7 @@ export class ChartCard {
   #draw() {
     const { sources } = this.stage;
     const view = { log: this.log, range: this.stage.range(), title: sources[0].axis.title, turns: this.stage.turns() };
-    const figure = figureOf(this.chart, (line, name) => sources[line.source].feed.columns(name), (line, step, time) => sources[line.source].axis.x(step, time), view);
+    const figure = figureOf(this.chart, this.#columns, (line, step, time) => sources[line.source].axis.x(step, time), view);
     this.#figure = figure;
     this.scale.setAttribute("aria-pressed", String(view.log));
     setText(this.flagged, this.#flags(figure));
@@ -162,6 +168,10 @@ export class ChartCard {
   #toggleScale() {
     this.stage.setScale(this.chart.id, this.log ? "linear" : "log");
     this.draw();
+  }
+
+  #toggleWords() {
+    this.about.setAttribute("aria-expanded", String(this.element.classList.toggle("told")));
   }
 
   #toggleWidth() {

@@ -118,7 +118,7 @@ export class Samples {
     }
     setText(this.where, where);
     setText(this.dialog.lastElementChild, where);
-    replace(this.caption, this.where, image.caption ? el("span", {}, ": ", foreign(image.caption)) : null, this.#shown.length - 1 === at ? " (newest)" : "", `. Grid ${at + 1} of ${this.#shown.length}.`);
+    replace(this.caption, this.where, `${this.#shown.length - 1 === at ? " (newest)" : ""}, grid ${at + 1} of ${this.#shown.length}. `, image.caption ? foreign(image.caption) : null);
   }
 
   #enlarge() {

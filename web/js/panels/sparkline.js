@@ -9,8 +9,10 @@ const PAD = 3;
 export function sparkline(columns, look) {
   const height = (/** @type {number} */ value) => (look.log ? Math.log10(Math.max(value, 1e-12)) : value);
   const values = [...columns.min, ...columns.max].filter((value) => value !== null && (!look.log || value > 0)).map((value) => height(Number(value)));
-  const low = Math.min(...values, ...(look.top === null || look.top === undefined ? [] : [0]));
-  const high = Math.max(...values, look.top ?? -Infinity);
+  // What has a greatest value is drawn from nothing to that; on a logarithmic scale there is no nothing.
+  const top = look.log ? null : (look.top ?? null);
+  const low = Math.min(...values, ...(top === null ? [] : [0]));
+  const high = Math.max(...values, top ?? -Infinity);
   const [first, last] = [columns.step[0], columns.step[columns.step.length - 1]];
   const x = (/** @type {number} */ step) => PAD + ((step - first) / (last - first || 1)) * (WIDTH - 2 * PAD);
   const y = (/** @type {number} */ value) => HEIGHT - PAD - ((height(value) - low) / (high - low || 1)) * (HEIGHT - 2 * PAD);
