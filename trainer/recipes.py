@@ -35,18 +35,12 @@ def digits_lsgan() -> Config:
 
 
 def digits_nsgan() -> Config:
-    """The non-saturating loss on handwritten digits, unprotected, at a rate it does not bear for ever.
+    """The non-saturating loss on handwritten digits, unprotected: loses diversity slowly, without a collapse.
 
-    Loss: Goodfellow et al. 2014 (P). Networks, learning rate, betas and batch: O, as in ``digits-lsgan``.
+    Loss: Goodfellow et al. 2014 (P). All else is that of ``digits-lsgan`` (O). Seen with seed 0: D is 2.24 nats at
+    epoch 60 and 2.04 at epoch 150.
     """
-    return Config(
-        recipe="digits-nsgan",
-        network=DIGITS_NETWORK,
-        loss="ns",
-        lr=LearningRate(g=1e-2, d=1e-2),
-        adam=Adam(betas=(0.5, 0.999)),
-        epochs=150,
-    )
+    return replace(digits_lsgan(), recipe="digits-nsgan", loss="ns", epochs=150)
 
 
 def digits_gn() -> Config:
