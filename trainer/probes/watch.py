@@ -7,10 +7,13 @@
 
 Watching changes nothing: weights, buffers, gradients, modes and random states are, bit for bit, what they
 would be without. What a probe needs and was not given is refused before the first step, by an error that
-says what to pass.
+says what to pass. What fails later (memory that ran out, a judge that breaks) costs that probe, with one warning,
+and never the training.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +30,8 @@ from .real_images import draw_real
 from .recorder import Recorder, Series
 from .sample_grid import LatentSource, Sampler
 from .undisturbed import undisturbed
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -103,12 +108,14 @@ class Watch:
         ``step`` counts from 1, by itself if not given.
         """
         self.steps = self.steps + 1 if step is None else step
-        self._iteration_angles()
+        with self._survives("angles"):
+            self._iteration_angles()
         if self.every["gradient_norms"]:
             if real is None or fake is None:
                 raise missing("gradient_norms", "step(real=x, fake=g), the last batches")
-            if self._is_due("gradient_norms"):
-                self._gradient_norms(real, fake)
+            with self._survives("gradient_norms"):
+                if self._is_due("gradient_norms"):
+                    self._gradient_norms(real, fake)
 
     def epoch(
         self, *, epoch: float | None = None, images_seen: int | None = None, step: int | None = None
@@ -121,15 +128,11 @@ class Watch:
         self.marks += 1
         expects = [series.role for series in self._at_marks() if series.role]
         mark = self.recorder.mark(step, self.marks if epoch is None else epoch, images_seen, expects)
-        values = self._epoch_angles()
-        if self.evaluator:
-            look = self.evaluator.look()
-            values |= look.values
-            if self.every["samples"]:
-                caption = "Samples from latents that never change"
-                self.recorder.log_images(
-                    "samples", look.pixels, step, mark=mark, caption=caption, scores=look.scores
-                )
+        values: dict[str, float | Tensor] = {}
+        with self._survives("epoch_angles"):
+            values |= self._epoch_angles()
+        with self._survives("quality", "samples"):
+            values |= self._look(step, mark)
         self.recorder.log(values, step, mark)
         return Evaluation(mark, values)
 
@@ -175,6 +178,32 @@ class Watch:
         critic = self.critic if self.every["gradient_norms"] else None
         rehearse(sampler, self.D, critic, judge, draws=n_grid > 0)
         return Evaluator(sampler, judge, real_images, n_eval, n_grid)
+
+    @contextmanager
+    def _survives(self, *probes: str) -> Iterator[None]:
+        """A probe that fails is left out from then on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the training goes on
+            logger.warning("%s cannot be measured any more: %r", " and ".join(probes), error)
+            self.every |= dict.fromkeys(probes)
+            if "angles" in probes:
+                self.step_traces = {}
+            if "epoch_angles" in probes:
+                self.epoch_traces = {}
+            if "quality" in probes:
+                self.evaluator = None
+
+    def _look(self, step: int, mark: int) -> Mapping[str, float | Tensor]:
+        if not self.evaluator:
+            return {}
+        look = self.evaluator.look()
+        if self.every["samples"]:
+            caption = "Samples from latents that never change"
+            self.recorder.log_images(
+                "samples", look.pixels, step, mark=mark, caption=caption, scores=look.scores
+            )
+        return look.values
 
     def _is_due(self, probe: str, ahead: int = 0) -> bool:
         every = self.every[probe]

@@ -495,3 +495,33 @@ def test_the_monitors_own_client_takes_all_of_it(tmp_path: Path) -> None:
         summary = run.finish(timeout=0)
     assert (summary.rejected, summary.dropped) == (0, 0)
     assert summary.pending > 30
+
+
+class Forgetful(Quadrants):
+    """A judge that breaks at its fourth batch: after the rehearsal, the real images and one mark."""
+
+    calls = 0
+
+    def score(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        if self.calls > 3:
+            raise RuntimeError("out of memory")
+        return super().score(images)
+
+
+def test_a_probe_that_fails_in_mid_training_is_left_out_and_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = Notebook()
+    watched = Training()
+    train(watched, watched.watch(run, judge=Forgetful()), 15)
+    bits = watched.bits()
+    alone = Training()
+    train(alone, None, 15)
+    assert all(torch.equal(a, b) for a, b in zip(bits, alone.bits(), strict=True))
+    assert len(run.series("quality/quadrants")) == 1
+    assert len(run.series("angle/epoch/g")) == 3
+    assert [mark["expects"].count("Q") for mark in run.marks] == [1, 1, 0]
+    assert [record.message for record in caplog.records] == [
+        "quality and samples cannot be measured any more: RuntimeError('out of memory')"
+    ]
