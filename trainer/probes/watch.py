@@ -7,8 +7,8 @@
 
 Watching changes nothing: weights, buffers, gradients, modes and random states are, bit for bit, what they
 would be without. What a probe needs and was not given is refused before the first step, by an error that
-says what to pass. What fails later (memory that ran out, a judge that breaks) costs that probe, with one warning,
-and never the training.
+says what to pass. What fails later (memory that ran out, a judge that breaks) costs that probe, with one
+warning, and never the training.
 """
 
 import logging

@@ -498,13 +498,13 @@ def test_the_monitors_own_client_takes_all_of_it(tmp_path: Path) -> None:
 
 
 class Forgetful(Quadrants):
-    """A judge that breaks at its fourth batch: after the rehearsal, the real images and one mark."""
+    """A judge that breaks after the rehearsal, the real images and the two batches of one mark."""
 
     calls = 0
 
     def score(self, images: Tensor) -> tuple[Tensor, Tensor]:
         self.calls += 1
-        if self.calls > 3:
+        if self.calls > 4:
             raise RuntimeError("out of memory")
         return super().score(images)
 
