@@ -162,7 +162,8 @@ def test_every_step_is_logged_and_every_epoch_marked(tmp_path: Path) -> None:
     assert [mark["step"] for mark in run.marks] == [7, 13, 19]
     assert [mark["epoch"] for mark in run.marks] == [1, 2, 3]
     assert [mark["images_seen"] for mark in run.marks] == [112, 208, 304]
-    assert run.series("learning_rate/d") == [(7, 4e-4), (13, 4e-4), (19, 4e-4)]
+    rate = config().lr.d
+    assert run.series("learning_rate/d") == [(7, rate), (13, rate), (19, rate)]
     assert run.series("score/undefined") == [(7, 0), (13, 0), (19, 0)]
     assert (outcome.step, outcome.epoch, outcome.stopped) == (20, 3, None)
     assert {name for name, *_ in run.points} <= run.declared.keys()
