@@ -56,7 +56,8 @@ async function ask(path, init) {
   const date = Date.parse(response.headers.get("date") ?? "");
   // The header counts whole seconds, so smaller differences say nothing.
   if (!Number.isNaN(date)) skew = Math.abs(date - Date.now()) > 3000 ? (date - Date.now()) / 1000 : 0;
-  if (!response.ok && response.status !== 304) throw new Refused(response.status, await response.json().catch(() => ({})));
+  if (!response.ok && response.status !== 304)
+    throw new Refused(response.status, await response.json().catch(() => ({})));
   return response;
 }
 
@@ -75,7 +76,11 @@ async function get(path, signal) {
 
 /** @template T @param {string} path @param {unknown} body @returns {Promise<T>} */
 async function post(path, body) {
-  const response = await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const response = await ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
   return response.json();
 }
 
@@ -93,14 +98,25 @@ export function query(values) {
 /** @param {string} run */
 const of = (run) => `/runs/${encodeURIComponent(run)}`;
 
-/** @param {{project?: string, state?: string, q?: string, cursor?: string | null, limit?: number}} filter @param {AbortSignal} [signal] @returns {Promise<{runs: RunSummary[], next: string | null}>} */
+/**
+ * @param {{project?: string, state?: string, q?: string, cursor?: string | null, limit?: number}} filter
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{runs: RunSummary[], next: string | null}>}
+ */
 export const listRuns = (filter, signal) => get(`/runs${query(filter)}`, signal);
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<Run>} */
 export const getRun = (run, signal) => get(of(run), signal);
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<{series: Series[]}>} */
 export const getSeries = (run, signal) => get(`${of(run)}/series`, signal);
-/** @param {string} run @param {string[]} names @param {{buckets: number, axis?: string, from?: number | null, to?: number | null}} view @param {AbortSignal} [signal] @returns {Promise<{series: Record<string, Columns>}>} */
-export const getPoints = (run, names, view, signal) => get(`${of(run)}/points${query({ name: names, ...view })}`, signal);
+/**
+ * @param {string} run
+ * @param {string[]} names
+ * @param {{buckets: number, axis?: string, from?: number | null, to?: number | null}} view
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{series: Record<string, Columns>}>}
+ */
+export const getPoints = (run, names, view, signal) =>
+  get(`${of(run)}/points${query({ name: names, ...view })}`, signal);
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<Marks>} */
 export const getMarks = (run, signal) => get(`${of(run)}/marks`, signal);
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<{images: Snapshot[]}>} */
@@ -108,8 +124,13 @@ export const getImages = (run, signal) => get(`${of(run)}/images`, signal);
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<{alerts: Alert[]}>} */
 export const getAlerts = (run, signal) => get(`${of(run)}/alerts`, signal);
 /** @param {string} run @param {string} alert */
-export const acknowledge = (run, alert) => post(`${of(run)}/alerts/${encodeURIComponent(alert)}/acknowledge`, { by: "the run's page" });
-/** @param {string} run @param {AbortSignal} [signal] @returns {Promise<{commands: {id: string, kind: string, issued?: number, expires: number, outcome?: string | null}[]}>} */
+export const acknowledge = (run, alert) =>
+  post(`${of(run)}/alerts/${encodeURIComponent(alert)}/acknowledge`, { by: "the run's page" });
+/**
+ * @param {string} run
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{commands: {id: string, kind: string, issued?: number, expires: number, outcome?: string | null}[]}>}
+ */
 export const getCommands = (run, signal) => get(`${of(run)}/commands`, signal);
 /** @param {string} run @param {string} kind */
 export const command = (run, kind) => post(`${of(run)}/commands`, { kind, parameters: {} });

@@ -11,7 +11,9 @@ const SVG = "http://www.w3.org/2000/svg";
 function assign(element, props) {
   for (const [key, value] of Object.entries(props)) {
     if (value === null || value === undefined || value === false) continue;
-    if (key === "on") for (const [type, listener] of Object.entries(/** @type {any} */ (value))) element.addEventListener(type, listener);
+    if (key === "on")
+      for (const [type, listener] of Object.entries(/** @type {any} */ (value)))
+        element.addEventListener(type, listener);
     else if (key === "part") element.setAttribute("data-part", String(value));
     else element.setAttribute(key, value === true ? "" : String(value));
   }
@@ -21,7 +23,11 @@ function assign(element, props) {
 export function el(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   assign(element, props);
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => (child instanceof Node ? child : String(child))));
+  element.append(
+    ...children
+      .filter((child) => child !== null && child !== undefined && child !== false)
+      .map((child) => (child instanceof Node ? child : String(child))),
+  );
   return element;
 }
 
@@ -36,7 +42,11 @@ export function svg(tag, props = {}, ...children) {
 /** A small stroked picture for a button. @param {string} path */
 export const picture = (path) => svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
 
-/** Text from outside: isolated, so that its direction cannot turn what stands beside it. @param {string} text @param {Props} [props] */
+/**
+ * Text from outside: isolated, so that its direction cannot turn what stands beside it.
+ * @param {string} text
+ * @param {Props} [props]
+ */
 export const foreign = (text, props = {}) => el("bdi", { dir: "auto", ...props }, printable(text));
 
 /**
@@ -50,12 +60,18 @@ export function printable(text) {
   });
 }
 
-/** Changes text only where it differs, so that a screen reader hears news and nothing else. @param {Node} node @param {string} text */
+/**
+ * Changes text only where it differs, so that a screen reader hears news and nothing else.
+ * @param {Node} node
+ * @param {string} text
+ */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 /** @param {Element} root @param {...Child} children */
 export function replace(root, ...children) {
-  root.replaceChildren(.../** @type {Node[]} */ (children.filter((child) => child !== null && child !== undefined && child !== false)));
+  root.replaceChildren(
+    .../** @type {Node[]} */ (children.filter((child) => child !== null && child !== undefined && child !== false)),
+  );
 }

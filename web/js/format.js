@@ -2,13 +2,20 @@
 
 /** @typedef {import("./types.js").WireNumber} WireNumber */
 
-/** A number from the wire, where NaN and the infinities are strings and null is "no value". @param {WireNumber | undefined} value @returns {number | null} */
+/**
+ * A number from the wire, where NaN and the infinities are strings and null is "no value".
+ * @param {WireNumber | undefined} value
+ * @returns {number | null}
+ */
 export const decode = (value) => (value === null || value === undefined ? null : Number(value));
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** @param {number} exponent */
-const superscript = (exponent) => String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => SUPERSCRIPTS[Number(digit)]);
+const superscript = (exponent) =>
+  String(exponent)
+    .replace("-", "⁻")
+    .replace(/\d/g, (digit) => SUPERSCRIPTS[Number(digit)]);
 
 /**
  * Three significant digits, and more where the number is large; powers of ten outside 1e-4 to 1e6.
@@ -67,7 +74,10 @@ export function age(seconds) {
 export function clock(unix) {
   const date = new Date(unix * 1000);
   const today = new Date().toDateString() === date.toDateString();
-  return date.toLocaleString([], today ? { hour: "2-digit", minute: "2-digit", second: "2-digit" } : { dateStyle: "medium", timeStyle: "short" });
+  return date.toLocaleString(
+    [],
+    today ? { hour: "2-digit", minute: "2-digit", second: "2-digit" } : { dateStyle: "medium", timeStyle: "short" },
+  );
 }
 
 /** Elapsed seconds on an axis: 0:45, 12:30, 3:05:00. @param {number} seconds */

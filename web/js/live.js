@@ -1,9 +1,10 @@
 /**
  * Server-sent events: what changed in which run, handed on at most once a second and never while the last change is
  * still being fetched. A lost stream is reopened with growing pauses; after each opening everything is asked for
- * again (ETags make that cheap), so nothing that happened in between is missed. A connection can also die without a word
- * (a laptop that slept, a router that forgot): a stream that does not open is given up, and a quiet one is checked. A page in a hidden tab holds no stream:
- * browsers open six connections to a host, and a row of tabs must not use them up.
+ * again (ETags make that cheap), so nothing that happened in between is missed. A connection can also die without a
+ * word (a laptop that slept, a router that forgot): a stream that does not open is given up, a quiet one is checked.
+ * A page in a hidden tab holds no stream: browsers open six connections to a host, and a row of tabs must not use
+ * them up.
  *
  * @typedef {"points" | "images" | "alerts" | "state" | "marks" | "series"} Change
  * @typedef {Map<string, Set<Change>> | "all"} Changes
@@ -20,7 +21,11 @@ const OPENING_MS = 8000;
 const QUIET_MS = 30_000;
 
 export class Live {
-  /** @param {string[]} runs None: every run. @param {(changes: Changes) => Promise<void>} refresh @param {(state: LiveState, retryAt: number | null) => void} tell */
+  /**
+   * @param {string[]} runs None: every run.
+   * @param {(changes: Changes) => Promise<void>} refresh
+   * @param {(state: LiveState, retryAt: number | null) => void} tell
+   */
   constructor(runs, refresh, tell) {
     this.runs = runs;
     this.refresh = refresh;
@@ -74,7 +79,10 @@ export class Live {
     source.addEventListener("error", () => this.#lost(source));
   }
 
-  /** The comments that keep a stream alive are not told to a page, so a quiet stream is checked by asking. @param {EventSource} source */
+  /**
+   * The comments that keep a stream alive are not told to a page, so a quiet stream is checked by asking.
+   * @param {EventSource} source
+   */
   #watch(source) {
     clearTimeout(this.watching);
     this.watching = setTimeout(() => {

@@ -97,7 +97,10 @@ async function visit(moved) {
   } catch (error) {
     if (signal.aborted) return;
     failed = true;
-    replace(main, failure(error, () => visit(false)));
+    replace(
+      main,
+      failure(error, () => visit(false)),
+    );
     if (!(error instanceof Unreachable)) console.warn(error);
   } finally {
     clearTimeout(slow);
@@ -109,8 +112,18 @@ async function visit(moved) {
 /** Links inside the service change the page without loading it anew. @param {MouseEvent} event */
 function follow(event) {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
-  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  const isPage = link.origin === location.origin && (link.pathname === "/" || /^\/(runs\/|compare$)/.test(link.pathname));
+  if (
+    !link ||
+    event.defaultPrevented ||
+    event.button !== 0 ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return;
+  const isPage =
+    link.origin === location.origin && (link.pathname === "/" || /^\/(runs\/|compare$)/.test(link.pathname));
   if (!isPage || link.target || link.hash) return;
   event.preventDefault();
   history.pushState(null, "", link.href);

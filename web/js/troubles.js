@@ -2,7 +2,11 @@
 import { Unreachable } from "./api.js";
 import { refused } from "./connection.js";
 
-/** The banner says it; the next success takes it back. @param {unknown} error @param {AbortSignal} signal Of the page that asked. */
+/**
+ * The banner says it; the next success takes it back.
+ * @param {unknown} error
+ * @param {AbortSignal} signal Of the page that asked.
+ */
 export function tellTrouble(error, signal) {
   if (signal.aborted || error instanceof Unreachable) return;
   refused(error instanceof Error ? error.message : String(error));

@@ -3,7 +3,10 @@
 /** @type {WeakMap<Element, (visible: boolean) => void>} */
 const callbacks = new WeakMap();
 
-const observer = new IntersectionObserver((entries) => entries.forEach((entry) => callbacks.get(entry.target)?.(entry.isIntersecting)), { rootMargin: "240px 0px" });
+const observer = new IntersectionObserver(
+  (entries) => entries.forEach((entry) => callbacks.get(entry.target)?.(entry.isIntersecting)),
+  { rootMargin: "240px 0px" },
+);
 
 /** @param {Element} element @param {(visible: boolean) => void} callback @returns {() => void} Stops watching. */
 export function whenVisible(element, callback) {

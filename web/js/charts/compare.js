@@ -1,17 +1,28 @@
 /** Charts of several runs: those of a single run, taken apart to one series a chart, with one line a run. Pure. */
-import { chartsOf } from "./spec.js";
+import { chartsOf } from "./catalog.js";
 
 /** @typedef {import("./spec.js").ChartSpec} ChartSpec */
 /** @typedef {{name: string, series: import("../types.js").Series[], source: number, colour: number}} Compared */
 
 const NETWORKS = { g: "generator", d: "discriminator", real: "real", fake: "generated" };
 
-/** One line of a chart as a chart of its own. @param {ChartSpec} chart @param {ChartSpec["lines"][number]} line @param {Compared} run @returns {ChartSpec} */
+/**
+ * One line of a chart as a chart of its own.
+ * @param {ChartSpec} chart
+ * @param {ChartSpec["lines"][number]} line
+ * @param {Compared} run
+ * @returns {ChartSpec}
+ */
 function alone(chart, line, run) {
   const several = chart.lines.length > 1;
   const part = NETWORKS[/** @type {keyof typeof NETWORKS} */ (line.colour)] ?? line.label;
   const note = [chart.note, several && chart.id !== line.series ? part : ""].filter(Boolean).join(", ");
-  return { ...chart, id: line.series, note, lines: [{ ...line, dash: undefined, label: run.name, colour: `run-${run.colour}`, source: run.source }] };
+  return {
+    ...chart,
+    id: line.series,
+    note,
+    lines: [{ ...line, dash: undefined, label: run.name, colour: `run-${run.colour}`, source: run.source }],
+  };
 }
 
 /** @param {Map<string, ChartSpec>} merged @param {ChartSpec[]} charts @param {Compared} run */

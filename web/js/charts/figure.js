@@ -11,11 +11,27 @@
  * @typedef {import("./ticks.js").Tick} Tick
  * @typedef {(number | null)[]} Values
  *
- * @typedef {{series: string, part: string, x: number[], y: Values, colour: string, width: number, opacity: number, dash?: string, dots?: number[]}} DrawnLine
+ * @typedef {object} DrawnLine
+ * @property {string} series
+ * @property {string} part What of the series it is: its mean, its greatest values, ...
+ * @property {number[]} x
+ * @property {Values} y
+ * @property {string} colour
+ * @property {number} width
+ * @property {number} opacity
+ * @property {string} [dash]
+ * @property {number[]} [dots] The points that are drawn as dots too.
+ *
  * @typedef {{series: string, x: number[], low: Values, high: Values, colour: string, opacity: number}} Band
  * @typedef {{x: number, text: string}} Flag A value that is not a number, marked on the axis.
  * @typedef {{x: number, kind: "onset" | "detected", label: string, colour?: string, faint?: boolean}} Turn
- * @typedef {{label: string, colour: string, x: number[], text: (i: number) => string, now: (i: number) => string}} Readable `text`: all that lies under a point; `now`: the newest value alone.
+ *
+ * @typedef {object} Readable
+ * @property {string} label
+ * @property {string} colour
+ * @property {number[]} x
+ * @property {(i: number) => string} text All that lies under a point.
+ * @property {(i: number) => string} now The newest value alone.
  *
  * @typedef {object} Figure
  * @property {DrawnLine[]} lines
@@ -38,15 +54,28 @@ const DENSE = 300;
 const FLATTENS = 300;
 
 /** @param {Values} values @param {boolean} log */
-const drawable = (values, log) => values.map((value) => (value === null || !Number.isFinite(value) || (log && value <= 0) ? null : value));
+const drawable = (values, log) =>
+  values.map((value) => (value === null || !Number.isFinite(value) || (log && value <= 0) ? null : value));
 
-/** Which points need a dot: all where there are few, else those that no line reaches. @param {Values} y @param {boolean} [crowded] */
+/**
+ * Which points need a dot: all where there are few, else those that no line reaches.
+ * @param {Values} y
+ * @param {boolean} [crowded]
+ */
 function dotsOf(y, crowded = false) {
   const some = y.length <= DOTS_UP_TO && !crowded;
-  return y.flatMap((value, i) => (value !== null && (some || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null)) ? [i] : []));
+  return y.flatMap((value, i) =>
+    value !== null && (some || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null)) ? [i] : [],
+  );
 }
 
-/** @param {LineSpec} line @param {ScalarColumns} columns @param {number[]} x @param {Columns | undefined} error @param {string} unit */
+/**
+ * @param {LineSpec} line
+ * @param {ScalarColumns} columns
+ * @param {number[]} x
+ * @param {Columns | undefined} error
+ * @param {string} unit
+ */
 function readScalar(line, columns, x, error, unit) {
   const errors = error?.kind === "scalar" ? new Map(error.step.map((step, i) => [step, error.mean[i]])) : null;
   return {
@@ -56,15 +85,20 @@ function readScalar(line, columns, x, error, unit) {
     now: (/** @type {number} */ i) => {
       const spread = errors?.get(columns.step[i]);
       const last = decode(columns.last[i]);
-      return spread && last !== null && Number.isFinite(last) ? `${quantity(last, "")} ± ${number(spread, 2)}${unit}` : quantity(last, last !== null && Number.isFinite(last) ? unit : "");
+      return spread && last !== null && Number.isFinite(last)
+        ? `${quantity(last, "")} ± ${number(spread, 2)}${unit}`
+        : quantity(last, last !== null && Number.isFinite(last) ? unit : "");
     },
     text: (/** @type {number} */ i) => {
-      if (columns.non_finite[i] && columns.count[i] === columns.non_finite[i]) return quantity(decode(columns.last[i]), "");
+      if (columns.non_finite[i] && columns.count[i] === columns.non_finite[i])
+        return quantity(decode(columns.last[i]), "");
       const spread = errors?.get(columns.step[i]);
       const wide = columns.count[i] > 1 && columns.min[i] !== columns.max[i];
       const bad = columns.non_finite[i] ? `, ${columns.non_finite[i]} not finite` : "";
       if (wide) return `${number(columns.min[i])}…${quantity(columns.max[i], unit)}${bad}`;
-      return spread ? `${quantity(columns.mean[i], "")} ± ${number(spread, 2)}${unit}` : quantity(columns.mean[i], unit) + bad;
+      return spread
+        ? `${quantity(columns.mean[i], "")} ± ${number(spread, 2)}${unit}`
+        : quantity(columns.mean[i], unit) + bad;
     },
   };
 }
@@ -78,7 +112,14 @@ function flagsOf(columns, x) {
   });
 }
 
-/** @param {Figure} figure @param {LineSpec} line @param {ScalarColumns} columns @param {number[]} x @param {Columns | undefined} error @param {string} unit */
+/**
+ * @param {Figure} figure
+ * @param {LineSpec} line
+ * @param {ScalarColumns} columns
+ * @param {number[]} x
+ * @param {Columns | undefined} error
+ * @param {string} unit
+ */
 function addScalar(figure, line, columns, x, error, unit) {
   const { log } = figure.y;
   const mean = drawable(columns.mean, log);
@@ -87,26 +128,54 @@ function addScalar(figure, line, columns, x, error, unit) {
   const common = { series: line.series, x, colour: line.colour };
   if (!columns.exact) {
     figure.bands.push({ ...common, low, high, opacity: 0.16 });
-    figure.lines.push({ ...common, part: "max", y: high, width: 1, opacity: 0.5, dots: dotsOf(high) }, { ...common, part: "min", y: low, width: 1, opacity: 0.5 });
+    figure.lines.push(
+      { ...common, part: "max", y: high, width: 1, opacity: 0.5, dots: dotsOf(high) },
+      { ...common, part: "min", y: low, width: 1, opacity: 0.5 },
+    );
   } else if (error?.kind === "scalar") {
     const spread = new Map(error.step.map((step, i) => [step, error.mean[i]]));
-    const shift = (/** @type {number} */ sign) => drawable(columns.mean.map((value, i) => (value === null ? null : value + sign * (spread.get(columns.step[i]) ?? 0))), log);
+    const shift = (/** @type {number} */ sign) =>
+      drawable(
+        columns.mean.map((value, i) => (value === null ? null : value + sign * (spread.get(columns.step[i]) ?? 0))),
+        log,
+      );
     figure.bands.push({ ...common, low: shift(-1), high: shift(1), opacity: 0.22 });
   }
-  figure.lines.push({ ...common, part: "mean", y: mean, width: line.dash ? 1.4 : columns.exact && mean.length > DENSE ? 1.1 : 1.7, opacity: 1, dash: line.dash, dots: line.dash ? [] : dotsOf(mean, figure.crowded) });
+  figure.lines.push({
+    ...common,
+    part: "mean",
+    y: mean,
+    width: line.dash ? 1.4 : columns.exact && mean.length > DENSE ? 1.1 : 1.7,
+    opacity: 1,
+    dash: line.dash,
+    dots: line.dash ? [] : dotsOf(mean, figure.crowded),
+  });
   figure.flags.push(...flagsOf(columns, x));
   figure.readables.push(readScalar(line, columns, x, error, unit));
-  if (log) figure.hidden += columns.mean.reduce((/** @type {number} */ n, value, i) => n + (value !== null && Number(columns.min[i]) <= 0 ? 1 : 0), 0);
+  if (log)
+    figure.hidden += columns.mean.reduce(
+      (/** @type {number} */ n, value, i) => n + (value !== null && Number(columns.min[i]) <= 0 ? 1 : 0),
+      0,
+    );
 }
 
-/** @param {Figure} figure @param {LineSpec} line @param {DistributionColumns} columns @param {number[]} x @param {string} unit */
+/**
+ * @param {Figure} figure
+ * @param {LineSpec} line
+ * @param {DistributionColumns} columns
+ * @param {number[]} x
+ * @param {string} unit
+ */
 function addDistribution(figure, line, columns, x, unit) {
   /** @type {(field: string) => Values} */
   const values = (field) => (columns.quantiles[field] ?? []).map(decode);
   /** @type {(field: string) => Values} */
   const drawn = (field) => drawable(values(field), figure.y.log);
   const common = { series: line.series, x, colour: line.colour };
-  figure.bands.push({ ...common, low: drawn("p5"), high: drawn("p95"), opacity: 0.14 }, { ...common, low: drawn("p25"), high: drawn("p75"), opacity: 0.26 });
+  figure.bands.push(
+    { ...common, low: drawn("p5"), high: drawn("p95"), opacity: 0.14 },
+    { ...common, low: drawn("p25"), high: drawn("p75"), opacity: 0.26 },
+  );
   for (const part of ["min", "max"]) figure.lines.push({ ...common, part, y: drawn(part), width: 1, opacity: 0.38 });
   const median = values("p50");
   const [p5, p95] = [values("p5"), values("p95")];
@@ -116,7 +185,8 @@ function addDistribution(figure, line, columns, x, unit) {
   median.forEach((value, i) => {
     if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, "") });
   });
-  const text = (/** @type {number} */ i) => `median ${quantity(median[i], unit)}, 90 % in ${number(p5[i], 2)}…${number(p95[i], 2)}`;
+  const text = (/** @type {number} */ i) =>
+    `median ${quantity(median[i], unit)}, 90 % in ${number(p5[i], 2)}…${number(p95[i], 2)}`;
   figure.readables.push({ label: line.label, colour: line.colour, x, text, now: text });
 }
 
@@ -142,7 +212,11 @@ function rangeOfY(figure, chart) {
   return [floor, high + pad];
 }
 
-/** Whether a chart that chooses by itself needs a logarithmic axis. @param {ChartSpec} chart @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf */
+/**
+ * Whether a chart that chooses by itself needs a logarithmic axis.
+ * @param {ChartSpec} chart
+ * @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf
+ */
 export function flattens(chart, columnsOf) {
   const columns = chart.lines.map((line) => columnsOf(line, line.series)).filter((found) => found?.kind === "scalar");
   const values = columns.flatMap(({ mean }) => mean.filter((value) => value !== null)).sort((a, b) => a - b);
@@ -151,10 +225,27 @@ export function flattens(chart, columnsOf) {
   return least > 0 && most > FLATTENS * values[values.length >> 1];
 }
 
-/** @param {ChartSpec} chart @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf @param {(line: LineSpec, step: number, time: number) => number} place @param {{log: boolean, range: [number, number], title: string, turns: Turn[]}} view @returns {Figure} */
+/**
+ * @param {ChartSpec} chart
+ * @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf
+ * @param {(line: LineSpec, step: number, time: number) => number} place
+ * @param {{log: boolean, range: [number, number], title: string, turns: Turn[]}} view
+ * @returns {Figure}
+ */
 export function figureOf(chart, columnsOf, place, view) {
   /** @type {Figure} */
-  const figure = { lines: [], bands: [], flags: [], readables: [], turns: view.turns, ceiling: chart.ceiling, x: { range: view.range, title: view.title }, y: { range: [0, 1], log: view.log }, crowded: chart.lines.length > 2, hidden: 0 };
+  const figure = {
+    lines: [],
+    bands: [],
+    flags: [],
+    readables: [],
+    turns: view.turns,
+    ceiling: chart.ceiling,
+    x: { range: view.range, title: view.title },
+    y: { range: [0, 1], log: view.log },
+    crowded: chart.lines.length > 2,
+    hidden: 0,
+  };
   // The title names the unit; only a sign that belongs to its number is repeated with it.
   const unit = chart.unit === "°" || chart.unit === "%" ? chart.unit : "";
   for (const line of chart.lines) {
@@ -164,7 +255,8 @@ export function figureOf(chart, columnsOf, place, view) {
       continue;
     }
     const x = columns.step.map((step, i) => place(line, step, columns.time[i]));
-    if (columns.kind === "scalar") addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, unit);
+    if (columns.kind === "scalar")
+      addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, unit);
     else addDistribution(figure, line, columns, x, unit);
   }
   figure.y.range = rangeOfY(figure, chart);
@@ -172,7 +264,11 @@ export function figureOf(chart, columnsOf, place, view) {
   return figure;
 }
 
-/** The index of the entry of an ascending list that lies nearest to x; -1 for none. @param {number[]} xs @param {number} x */
+/**
+ * The index of the entry of an ascending list that lies nearest to x; -1 for none.
+ * @param {number[]} xs
+ * @param {number} x
+ */
 export function nearest(xs, x) {
   let low = 0;
   let high = xs.length;

@@ -3,7 +3,11 @@ import { elapsed, number } from "../format.js";
 
 /** @typedef {{value: number, text: string}} Tick */
 
-/** The step of 1, 2 or 5 times a power of ten that cuts `span` into about `wanted` parts. @param {number} span @param {number} wanted */
+/**
+ * The step of 1, 2 or 5 times a power of ten that cuts `span` into about `wanted` parts.
+ * @param {number} span
+ * @param {number} wanted
+ */
 export function niceStep(span, wanted) {
   const rough = span / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -25,16 +29,32 @@ export function linear([low, high], wanted) {
   const large = Math.max(Math.abs(low), Math.abs(high));
   return multiples(low, high, step).map((value) => {
     const exact = Math.abs(value) < step / 2 ? 0 : value;
-    const text = large < 1e-3 || large >= 1e6 ? number(exact, 2) : exact.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
+    const text =
+      large < 1e-3 || large >= 1e6
+        ? number(exact, 2)
+        : exact.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
     return { value: exact, text: text.replace("-", "−") };
   });
 }
 
-/** Steps and epochs are whole; thousands are written k and M where there are many digits. @param {[number, number]} range @param {number} wanted @returns {Tick[]} */
+/**
+ * Steps and epochs are whole; thousands are written k and M where there are many digits.
+ * @param {[number, number]} range
+ * @param {number} wanted
+ * @returns {Tick[]}
+ */
 export function whole([low, high], wanted) {
   const step = Math.max(1, niceStep(high - low, wanted));
-  const unit = high >= 1e7 && step >= 1e5 ? { by: 1e6, sign: "M" } : high >= 1e4 && step >= 100 ? { by: 1e3, sign: "k" } : { by: 1, sign: "" };
-  return multiples(low, high, step).map((value) => ({ value, text: value === 0 ? "0" : (value / unit.by).toLocaleString("en", { maximumFractionDigits: 1 }) + unit.sign }));
+  const unit =
+    high >= 1e7 && step >= 1e5
+      ? { by: 1e6, sign: "M" }
+      : high >= 1e4 && step >= 100
+        ? { by: 1e3, sign: "k" }
+        : { by: 1, sign: "" };
+  return multiples(low, high, step).map((value) => ({
+    value,
+    text: value === 0 ? "0" : (value / unit.by).toLocaleString("en", { maximumFractionDigits: 1 }) + unit.sign,
+  }));
 }
 
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];

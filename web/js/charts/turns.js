@@ -12,18 +12,34 @@ function labelOf(alert) {
   return alert.state === "resolved" ? "resolved" : (LABELS[/** @type {keyof typeof LABELS} */ (alert.rule)] ?? "alert");
 }
 
-/** @param {import("../types.js").Alert} alert @param {import("../state/axis.js").Axis} axis @param {number} width Of the part that is shown. @returns {Turn[]} */
+/**
+ * @param {import("../types.js").Alert} alert
+ * @param {import("../state/axis.js").Axis} axis
+ * @param {number} width Of the part that is shown.
+ * @returns {Turn[]}
+ */
 export function turnsOf(alert, axis, width) {
   if (alert.onset_step === null) return [];
   const onset = axis.atStep(alert.onset_step);
   /** @type {Turn[]} */
   const turns = [{ x: onset, kind: "onset", label: labelOf(alert), faint: alert.state === "resolved" }];
-  if (alert.detected_step === null || alert.detected_step === alert.onset_step || alert.state === "resolved") return turns;
+  if (alert.detected_step === null || alert.detected_step === alert.onset_step || alert.state === "resolved")
+    return turns;
   const detected = axis.atStep(alert.detected_step);
   return [...turns, { x: detected, kind: "detected", label: (detected - onset) / width > APART ? "detected" : "" }];
 }
 
-/** In a comparison a turning point is a line in its run's colour, without words. @param {import("../types.js").Alert[]} alerts @param {import("../state/axis.js").Axis} axis @param {number} colour @returns {Turn[]} */
+/**
+ * In a comparison a turning point is a line in its run's colour, without words.
+ * @param {import("../types.js").Alert[]} alerts
+ * @param {import("../state/axis.js").Axis} axis
+ * @param {number} colour
+ * @returns {Turn[]}
+ */
 export function turnsAmongRuns(alerts, axis, colour) {
-  return alerts.flatMap((alert) => (alert.state === "firing" ? turnsOf(alert, axis, Infinity) : []).filter(({ kind }) => kind === "onset").map((turn) => ({ ...turn, label: "", colour: `run-${colour}` })));
+  return alerts.flatMap((alert) =>
+    (alert.state === "firing" ? turnsOf(alert, axis, Infinity) : [])
+      .filter(({ kind }) => kind === "onset")
+      .map((turn) => ({ ...turn, label: "", colour: `run-${colour}` })),
+  );
 }

@@ -54,7 +54,14 @@ export class ComparePage {
     this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
     this.charts = el("div", { class: "compare-charts" });
     const head = el("div", { class: "page-head" }, el("h1", { tabindex: "-1" }, "Compare"));
-    this.element = el("article", { class: "compare" }, head, el("div", { class: "chosen" }, this.chips, this.picker.element), this.toolbar.element, this.charts);
+    this.element = el(
+      "article",
+      { class: "compare" },
+      head,
+      el("div", { class: "chosen" }, this.chips, this.picker.element),
+      this.toolbar.element,
+      this.charts,
+    );
   }
 
   get runs() {
@@ -66,7 +73,10 @@ export class ComparePage {
     const known = new Map(this.#loaded.map((one) => [one.run.id, one]));
     const wanted = [...new Set(ids)].slice(0, MOST_RUNS);
     const answers = await Promise.allSettled(wanted.map((id) => known.get(id) ?? this.#loadRun(id)));
-    const failed = answers.find((answer) => answer.status === "rejected" && !(answer.reason instanceof api.Refused && answer.reason.status === 404));
+    const failed = answers.find(
+      (answer) =>
+        answer.status === "rejected" && !(answer.reason instanceof api.Refused && answer.reason.status === 404),
+    );
     if (failed?.status === "rejected") throw failed.reason;
     this.#missing = wanted.filter((_, i) => answers[i].status === "rejected");
     this.#loaded = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
@@ -75,7 +85,12 @@ export class ComparePage {
 
   /** @param {string} id @returns {Promise<Loaded>} */
   async #loadRun(id) {
-    const [run, series, marks, alerts] = await Promise.all([api.getRun(id, this.signal), api.getSeries(id, this.signal), api.getMarks(id, this.signal), api.getAlerts(id, this.signal)]);
+    const [run, series, marks, alerts] = await Promise.all([
+      api.getRun(id, this.signal),
+      api.getSeries(id, this.signal),
+      api.getMarks(id, this.signal),
+      api.getAlerts(id, this.signal),
+    ]);
     const axis = new Axis(this.wanted, marks, run.created);
     const feed = new Feed(id, axis.query(this.zoomed), this.signal, (error) => tellTrouble(error, this.signal));
     return { run, series: series.series, marks, alerts: alerts.alerts, source: { feed, axis } };
@@ -89,7 +104,10 @@ export class ComparePage {
 
   /** All runs on the same axis: epochs only where every run has them. */
   #axes() {
-    const kind = this.wanted === "epoch" && this.#loaded.some(({ marks, run }) => !new Axis("epoch", marks, run.created).hasEpochs) ? "step" : this.wanted;
+    const kind =
+      this.wanted === "epoch" && this.#loaded.some(({ marks, run }) => !new Axis("epoch", marks, run.created).hasEpochs)
+        ? "step"
+        : this.wanted;
     for (const one of this.#loaded) {
       one.source.axis = new Axis(kind, one.marks, one.run.created);
     }
@@ -101,16 +119,25 @@ export class ComparePage {
     this.#board = this.#rest = null;
     this.#axes();
     const colours = coloursOf(this.runs);
-    replace(this.chips, ...this.#loaded.map(({ run }, i) => this.#chip(run, colours[i])), ...this.#missing.map((id) => el("li", { class: "chip gone" }, foreign(id), " does not exist")));
+    replace(
+      this.chips,
+      ...this.#loaded.map(({ run }, i) => this.#chip(run, colours[i])),
+      ...this.#missing.map((id) => el("li", { class: "chip gone" }, foreign(id), " does not exist")),
+    );
     this.picker.show(this.runs, this.#loaded.length >= MOST_RUNS);
     this.toolbar.element.hidden = !this.#loaded.length;
     if (!this.#loaded.length) {
-      replace(this.charts, el("p", { class: "none" }, "Choose runs to compare: add them above, or tick them in the list of runs."));
+      replace(
+        this.charts,
+        el("p", { class: "none" }, "Choose runs to compare: add them above, or tick them in the list of runs."),
+      );
       return;
     }
     this.toolbar.show(this.#loaded[0].source.axis, this.zoomed);
     const stage = this.#stage(colours);
-    const { core, rest } = comparisonsOf(this.#loaded.map(({ run, series }, source) => ({ name: run.name, series, source, colour: colours[source] })));
+    const { core, rest } = comparisonsOf(
+      this.#loaded.map(({ run, series }, source) => ({ name: run.name, series, source, colour: colours[source] })),
+    );
     this.#board = new Board(stage, "Charts");
     this.#rest = new RestOfCharts(stage);
     this.#board.show(core);
@@ -120,8 +147,24 @@ export class ComparePage {
 
   /** @param {Run} run @param {number} colour */
   #chip(run, colour) {
-    const remove = el("button", { type: "button", class: "quiet icon", "aria-label": `Remove ${printable(run.name)}`, on: { click: () => this.#set(this.runs.filter((id) => id !== run.id)) } }, picture(CROSS));
-    return el("li", { class: "chip" }, el("i", { class: "swatch", style: `--swatch: var(--run-${colour})`, "aria-hidden": "true" }), el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, foreign(run.name)), stateBadge(run.state), remove);
+    const remove = el(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon",
+        "aria-label": `Remove ${printable(run.name)}`,
+        on: { click: () => this.#set(this.runs.filter((id) => id !== run.id)) },
+      },
+      picture(CROSS),
+    );
+    return el(
+      "li",
+      { class: "chip" },
+      el("i", { class: "swatch", style: `--swatch: var(--run-${colour})`, "aria-hidden": "true" }),
+      el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, foreign(run.name)),
+      stateBadge(run.state),
+      remove,
+    );
   }
 
   /** @param {number[]} colours @returns {import("../panels/chart.js").Stage} */
@@ -141,7 +184,9 @@ export class ComparePage {
 
   /** @returns {[number, number]} */
   get #whole() {
-    const ends = this.#loaded.map(({ run, source }) => (source.axis.kind === "time" ? run.last_seen - run.created : source.axis.atStep(run.steps ?? 1)));
+    const ends = this.#loaded.map(({ run, source }) =>
+      source.axis.kind === "time" ? run.last_seen - run.created : source.axis.atStep(run.steps ?? 1),
+    );
     return [0, Math.max(1e-9, ...ends) * 1.01];
   }
 
@@ -153,7 +198,11 @@ export class ComparePage {
         changed.map(async (one) => {
           const { id } = one.run;
           const known = one.series.length;
-          const [run, marks, alerts] = await Promise.all([api.getRun(id, this.signal), api.getMarks(id, this.signal), api.getAlerts(id, this.signal)]);
+          const [run, marks, alerts] = await Promise.all([
+            api.getRun(id, this.signal),
+            api.getMarks(id, this.signal),
+            api.getAlerts(id, this.signal),
+          ]);
           Object.assign(one, { run, marks, alerts: alerts.alerts });
           if (!known) one.series = (await api.getSeries(id, this.signal)).series;
           if (one.series.length !== known) this.#rebuild();
@@ -173,7 +222,9 @@ export class ComparePage {
     this.zoomed = range;
     url.write({ range: url.printRange(range) });
     this.redraw();
-    Promise.all(this.#loaded.map(({ source }) => source.feed.setView(source.axis.query(range)))).catch((error) => tellTrouble(error, this.signal));
+    Promise.all(this.#loaded.map(({ source }) => source.feed.setView(source.axis.query(range)))).catch((error) =>
+      tellTrouble(error, this.signal),
+    );
   }
 
   /** @param {AxisKind} kind */

@@ -8,7 +8,7 @@
  */
 import * as api from "../api.js";
 import { refused } from "../connection.js";
-import { chartsOf } from "../charts/spec.js";
+import { chartsOf } from "../charts/catalog.js";
 import { turnsOf } from "../charts/turns.js";
 import { el, replace } from "../dom.js";
 import { Board } from "../panels/board.js";
@@ -41,7 +41,14 @@ export class RunPage {
 
   /** @param {string} id @param {AbortSignal} signal */
   static async open(id, signal) {
-    const [run, series, marks, alerts, images, commands] = await Promise.all([api.getRun(id, signal), api.getSeries(id, signal), api.getMarks(id, signal), api.getAlerts(id, signal), api.getImages(id, signal), api.getCommands(id, signal)]);
+    const [run, series, marks, alerts, images, commands] = await Promise.all([
+      api.getRun(id, signal),
+      api.getSeries(id, signal),
+      api.getMarks(id, signal),
+      api.getAlerts(id, signal),
+      api.getImages(id, signal),
+      api.getCommands(id, signal),
+    ]);
     const page = new RunPage(run, marks, signal);
     page.#series = series.series;
     page.#alerts = alerts.alerts;
@@ -65,14 +72,32 @@ export class RunPage {
     this.source = { feed: this.feed, axis: this.axis };
     const stage = this.#stage();
     const step = Number(url.read("sample") ?? "");
-    this.samples = new Samples(run.id, { chosen: (at) => url.write({ sample: at === null ? null : String(at) }), place: (at) => this.#place(at) }, step > 0 ? step : null);
+    this.samples = new Samples(
+      run.id,
+      { chosen: (at) => url.write({ sample: at === null ? null : String(at) }), place: (at) => this.#place(at) },
+      step > 0 ? step : null,
+    );
     this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, element: this.samples.element });
     this.rest = new RestOfCharts(stage);
-    this.verdict = new Verdict({ acknowledge: (alert, button) => this.#acknowledge(alert, button), showStep: (at) => this.#showSample(at), place: (at) => this.#place(at), zoomTo: (at) => this.#zoomTo(at) });
+    this.verdict = new Verdict({
+      acknowledge: (alert, button) => this.#acknowledge(alert, button),
+      showStep: (at) => this.#showSample(at),
+      place: (at) => this.#place(at),
+      zoomTo: (at) => this.#zoomTo(at),
+    });
     this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
     this.details = new Details();
     this.head = new RunHead(() => this.refresh("all"));
-    this.element = el("article", { class: "run" }, this.head.element, this.verdict.element, this.toolbar.element, this.board.element, this.rest.element, this.details.element);
+    this.element = el(
+      "article",
+      { class: "run" },
+      this.head.element,
+      this.verdict.element,
+      this.toolbar.element,
+      this.board.element,
+      this.rest.element,
+      this.details.element,
+    );
   }
 
   get runs() {
@@ -101,7 +126,8 @@ export class RunPage {
 
   /** @returns {[number, number]} */
   get #whole() {
-    const end = this.axis.kind === "time" ? this.#run.last_seen - this.#run.created : this.axis.atStep(this.#run.steps ?? 1);
+    const end =
+      this.axis.kind === "time" ? this.#run.last_seen - this.#run.created : this.axis.atStep(this.#run.steps ?? 1);
     return [0, Math.max(end, 1e-9) * 1.01];
   }
 
@@ -123,7 +149,9 @@ export class RunPage {
   #show() {
     this.axis = new Axis(this.wanted, this.#marks, this.#run.created);
     this.source.axis = this.axis;
-    const judged = this.#series.some((series) => ["Q", "D", "S_G", "S_D", "S_G_ep", "S_D_ep"].includes(series.role ?? ""));
+    const judged = this.#series.some((series) =>
+      ["Q", "D", "S_G", "S_D", "S_G_ep", "S_D_ep"].includes(series.role ?? ""),
+    );
     const { core, rest } = chartsOf(this.#series);
     this.verdict.show(this.#run, this.#alerts, this.#marks.index.length, judged);
     this.toolbar.show(this.axis, this.zoomed);
@@ -185,7 +213,9 @@ export class RunPage {
     this.source.axis = this.axis;
     url.write({ axis: kind === "epoch" ? null : kind });
     this.cursor.move(null);
-    this.#zoom(this.zoomed && /** @type {[number, number]} */ (this.zoomed.map((x) => this.axis.atStep(old.stepAt(x)))));
+    this.#zoom(
+      this.zoomed && /** @type {[number, number]} */ (this.zoomed.map((x) => this.axis.atStep(old.stepAt(x)))),
+    );
   }
 
   /** @param {number} step */

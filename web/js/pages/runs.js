@@ -31,7 +31,11 @@ with monitor.init(project="my-gan", config={"lr": 2e-4}) as run:
 function emptyState() {
   return notice(
     "Nothing has been trained yet",
-    el("p", {}, "Start the demonstration: it trains two small GANs on handwritten digits, one of which collapses while you watch. This page fills by itself."),
+    el(
+      "p",
+      {},
+      "Start the demonstration: it trains two small GANs on handwritten digits, one of which collapses while you watch. This page fills by itself.",
+    ),
     el("pre", {}, "make demo"),
     el("h2", {}, "Or watch your own training loop"),
     el("pre", {}, EXAMPLE),
@@ -55,21 +59,89 @@ export class RunsPage {
   /** @param {AbortSignal} signal */
   constructor(signal) {
     this.signal = signal;
-    this.search = el("input", { type: "search", placeholder: "Search by name", "aria-label": "Search runs", value: url.read("q") ?? "", on: { input: () => this.#typed() } });
-    this.project = el("select", { "aria-label": "Project", on: { change: () => this.#filter({ project: this.project.value }) } });
-    this.states = ["", ...STATES].map((state) => el("button", { type: "button", "data-value": state, on: { click: () => this.#filter({ state }) } }, state || "all"));
-    const filters = el("div", { class: "filters", part: PART.filters, role: "search" }, this.search, this.project, el("div", { class: "segments", role: "group", "aria-label": "State" }, ...this.states));
+    this.search = el("input", {
+      type: "search",
+      placeholder: "Search by name",
+      "aria-label": "Search runs",
+      value: url.read("q") ?? "",
+      on: { input: () => this.#typed() },
+    });
+    this.project = el("select", {
+      "aria-label": "Project",
+      on: { change: () => this.#filter({ project: this.project.value }) },
+    });
+    this.states = ["", ...STATES].map((state) =>
+      el(
+        "button",
+        { type: "button", "data-value": state, on: { click: () => this.#filter({ state }) } },
+        state || "all",
+      ),
+    );
+    const filters = el(
+      "div",
+      { class: "filters", part: PART.filters, role: "search" },
+      this.search,
+      this.project,
+      el("div", { class: "segments", role: "group", "aria-label": "State" }, ...this.states),
+    );
     this.body = el("tbody", { role: "rowgroup" });
-    const heads = [["", "choose"], ["State", "state"], ["Run", "run"], ["Progress", "progress"], ["Quality Q", "q"], ["Diversity D", "d"], ["Stability S", "s"], ["Last word", "seen"]];
-    const head = el("tr", { role: "row" }, ...heads.map(([label, name]) => el("th", { role: "columnheader", scope: "col", class: name }, label || el("span", { class: "hidden-text" }, "Compare"))));
-    this.table = el("table", { class: "runs panel", role: "table", "aria-label": "Runs", part: PART.runsTable }, el("thead", { role: "rowgroup" }, head), this.body);
-    this.none = el("p", { class: "none", hidden: true }, "No run matches. ", el("button", { type: "button", class: "quiet", on: { click: () => this.#clear() } }, "Show all"));
-    this.more = el("button", { type: "button", part: PART.more, hidden: true, on: { click: () => this.#showMore() } }, "Show older runs");
+    const heads = [
+      ["", "choose"],
+      ["State", "state"],
+      ["Run", "run"],
+      ["Progress", "progress"],
+      ["Quality Q", "q"],
+      ["Diversity D", "d"],
+      ["Stability S", "s"],
+      ["Last word", "seen"],
+    ];
+    const head = el(
+      "tr",
+      { role: "row" },
+      ...heads.map(([label, name]) =>
+        el(
+          "th",
+          { role: "columnheader", scope: "col", class: name },
+          label || el("span", { class: "hidden-text" }, "Compare"),
+        ),
+      ),
+    );
+    this.table = el(
+      "table",
+      { class: "runs panel", role: "table", "aria-label": "Runs", part: PART.runsTable },
+      el("thead", { role: "rowgroup" }, head),
+      this.body,
+    );
+    this.none = el(
+      "p",
+      { class: "none", hidden: true },
+      "No run matches. ",
+      el("button", { type: "button", class: "quiet", on: { click: () => this.#clear() } }, "Show all"),
+    );
+    this.more = el(
+      "button",
+      { type: "button", part: PART.more, hidden: true, on: { click: () => this.#showMore() } },
+      "Show older runs",
+    );
     this.count = el("span", { class: "muted number", role: "status" });
     this.chosenText = el("span", { class: "number" });
     this.compareLink = el("a", { class: "button primary" }, "Compare");
-    this.bar = el("div", { class: "compare-bar", part: PART.compareBar, hidden: true }, this.chosenText, el("button", { type: "button", class: "quiet", on: { click: () => this.#unchoose() } }, "Clear"), this.compareLink);
-    this.list = el("div", {}, el("div", { class: "page-head" }, el("div", {}, el("h1", { tabindex: "-1" }, "Runs"), this.count), filters), this.table, this.none, el("div", { class: "below" }, this.more), this.bar);
+    this.bar = el(
+      "div",
+      { class: "compare-bar", part: PART.compareBar, hidden: true },
+      this.chosenText,
+      el("button", { type: "button", class: "quiet", on: { click: () => this.#unchoose() } }, "Clear"),
+      this.compareLink,
+    );
+    this.list = el(
+      "div",
+      {},
+      el("div", { class: "page-head" }, el("div", {}, el("h1", { tabindex: "-1" }, "Runs"), this.count), filters),
+      this.table,
+      this.none,
+      el("div", { class: "below" }, this.more),
+      this.bar,
+    );
     this.element = el("div", { class: "runs-page" });
   }
 
@@ -125,7 +197,16 @@ export class RunsPage {
     this.table.hidden = runs.length === 0;
     const firing = runs.filter((run) => run.alerts.firing).length;
     const running = runs.filter((run) => run.state === "running").length;
-    setText(this.count, [`${plural(runs.length, "run")}${more ? " of more" : ""}`, running && `${running} running`, firing && `${firing} with alerts`].filter(Boolean).join(", "));
+    setText(
+      this.count,
+      [
+        `${plural(runs.length, "run")}${more ? " of more" : ""}`,
+        running && `${running} running`,
+        firing && `${firing} with alerts`,
+      ]
+        .filter(Boolean)
+        .join(", "),
+    );
   }
 
   /** @param {string} id */
@@ -139,10 +220,16 @@ export class RunsPage {
   #showFilters(runs) {
     const query = this.#query;
     for (const button of this.states) button.setAttribute("aria-pressed", String(button.dataset.value === query.state));
-    const projects = [...new Set([...this.#projects, ...runs.map((run) => run.project), ...(query.project ? [query.project] : [])])].sort();
+    const projects = [
+      ...new Set([...this.#projects, ...runs.map((run) => run.project), ...(query.project ? [query.project] : [])]),
+    ].sort();
     if (projects.length !== this.#projects.length) {
       this.#projects = projects;
-      replace(this.project, el("option", { value: "" }, "All projects"), ...projects.map((project) => el("option", { value: project }, project)));
+      replace(
+        this.project,
+        el("option", { value: "" }, "All projects"),
+        ...projects.map((project) => el("option", { value: project }, project)),
+      );
     }
     this.project.value = query.project;
     if (document.activeElement !== this.search) this.search.value = query.q;

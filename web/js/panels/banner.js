@@ -17,9 +17,15 @@ export function installBanner(banner, retry) {
       setText(text, `Part of this page could not be loaded: ${printable(refusal)}`);
       return;
     }
-    const seen = since === null ? "Nothing has been shown yet." : `What you see is from ${clock(since / 1000)} (${age((Date.now() - since) / 1000)}).`;
+    const seen =
+      since === null
+        ? "Nothing has been shown yet."
+        : `What you see is from ${clock(since / 1000)} (${age((Date.now() - since) / 1000)}).`;
     const seconds = retryAt === null ? 0 : Math.ceil((retryAt - Date.now()) / 1000);
-    setText(text, `The server does not answer. ${seen} ${seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…"}`);
+    setText(
+      text,
+      `The server does not answer. ${seen} ${seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…"}`,
+    );
   };
   replace(banner, text, shown, el("button", { type: "button", on: { click: retry } }, "Try now"));
   // Only its coming and going is announced; the seconds would be read out one by one.

@@ -8,7 +8,11 @@ import { ChartCard } from "./chart.js";
 export class Board {
   /** @type {Map<string, {card: ChartCard, key: string}>} */ #cards = new Map();
 
-  /** @param {import("./chart.js").Stage} stage @param {string} label @param {{after: number, element: HTMLElement} | null} [guest] Another panel, placed after the first charts. */
+  /**
+   * @param {import("./chart.js").Stage} stage
+   * @param {string} label
+   * @param {{after: number, element: HTMLElement} | null} [guest] Another panel, placed after the first charts.
+   */
   constructor(stage, label, guest = null) {
     this.stage = stage;
     this.guest = guest;

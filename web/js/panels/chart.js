@@ -25,8 +25,8 @@ import { Plot } from "../plot.js";
 import { PART } from "../selectors.js";
 import { whenVisible } from "../visibility.js";
 
-const ABOUT = "M8 7.200v4M8 4.800v.010M14 8a6 6 0 1 1-12 0 6 6 0 0 1 12 0";
-const GROW = "M9.500 2.500h4v4M13.500 2.500l-4.500 4.500M6.500 13.500h-4v-4M2.500 13.500l4.500-4.500";
+const ABOUT = "M8 7.2v4M8 4.8v.01M14 8a6 6 0 1 1-12 0 6 6 0 0 1 12 0";
+const GROW = "M9.5 2.5h4v4M13.5 2.5l-4.5 4.5M6.5 13.5h-4v-4M2.5 13.5l4.5-4.5";
 
 /** @param {ChartSpec} chart */
 function titleOf(chart) {
@@ -44,26 +44,77 @@ export class ChartCard {
   constructor(chart, stage) {
     this.chart = chart;
     this.stage = stage;
-    this.plotHost = el("div", { class: "plot", part: PART.plot, tabindex: "0", role: "group", "aria-roledescription": "chart", "aria-label": `${printable(chart.title)}. Arrow keys move along the line, plus and minus zoom, Escape shows all.`, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) } });
+    this.plotHost = el("div", {
+      class: "plot",
+      part: PART.plot,
+      tabindex: "0",
+      role: "group",
+      "aria-roledescription": "chart",
+      "aria-label": `${printable(chart.title)}. Arrow keys move along the line, plus and minus zoom, Escape shows all.`,
+      on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
+    });
     this.spoken = el("span", { class: "hidden-text", "aria-live": "polite" });
-    this.scale = el("button", { type: "button", class: "quiet scale", "aria-label": "Logarithmic axis", title: "Logarithmic axis", on: { click: () => this.#toggleScale() } }, "log");
-    this.grow = el("button", { type: "button", class: "quiet icon", "aria-pressed": "false", "aria-label": "Wide chart", title: "Wide chart", on: { click: () => this.#toggleWidth() } }, picture(GROW));
+    this.scale = el(
+      "button",
+      {
+        type: "button",
+        class: "quiet scale",
+        "aria-label": "Logarithmic axis",
+        title: "Logarithmic axis",
+        on: { click: () => this.#toggleScale() },
+      },
+      "log",
+    );
+    this.grow = el(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon",
+        "aria-pressed": "false",
+        "aria-label": "Wide chart",
+        title: "Wide chart",
+        on: { click: () => this.#toggleWidth() },
+      },
+      picture(GROW),
+    );
     this.flagged = el("p", { class: "flagged" });
-    this.about = el("button", { type: "button", class: "quiet icon", "aria-expanded": "false", "aria-label": "What this shows", title: "What this shows", on: { click: () => this.#toggleWords() } }, picture(ABOUT));
+    this.about = el(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon",
+        "aria-expanded": "false",
+        "aria-label": "What this shows",
+        title: "What this shows",
+        on: { click: () => this.#toggleWords() },
+      },
+      picture(ABOUT),
+    );
     const words = [printable(chart.help), goodIs(chart)].filter(Boolean).join(" ");
     this.element = el(
       "figure",
       { class: "panel chart", part: PART.chart, "data-chart": chart.id },
-      el("div", { class: "chart-head" }, titleOf(chart), el("div", { class: "tools" }, words && this.about, this.scale, this.grow)),
+      el(
+        "div",
+        { class: "chart-head" },
+        titleOf(chart),
+        el("div", { class: "tools" }, words && this.about, this.scale, this.grow),
+      ),
       this.#readout(),
       this.plotHost,
       el("figcaption", { dir: "auto" }, words),
       this.flagged,
       this.spoken,
     );
-    this.plot = new Plot(this.plotHost, { onZoom: stage.zoom, onPoint: (x) => stage.cursor.move(x), onPick: stage.pick });
+    this.plot = new Plot(this.plotHost, {
+      onZoom: stage.zoom,
+      onPoint: (x) => stage.cursor.move(x),
+      onPick: stage.pick,
+    });
     this.subscriptions = stage.sources.map(({ feed }, source) => {
-      const names = chart.lines.filter((line) => line.source === source).flatMap((line) => [line.series, ...(line.error ? [line.error] : [])]);
+      const names = chart.lines
+        .filter((line) => line.source === source)
+        .flatMap((line) => [line.series, ...(line.error ? [line.error] : [])]);
       return { feed, subscription: feed.subscribe(names, () => this.draw()) };
     });
     this.unwatch = whenVisible(this.element, (visible) => this.#setVisible(visible));
@@ -74,10 +125,30 @@ export class ChartCard {
     const items = this.chart.lines.map((line) => {
       const value = el("span", { class: "value number" });
       this.#values.push(value);
-      const swatch = el("i", { class: line.dash ? "swatch dashed" : "swatch", style: `--swatch: var(--${line.colour.startsWith("run-") ? line.colour : `chart-${line.colour}`})`, "aria-hidden": "true" });
-      return el("li", {}, swatch, this.chart.lines.length > 1 && line.label && foreign(line.label, { class: "label" }), value);
+      const swatch = el("i", {
+        class: line.dash ? "swatch dashed" : "swatch",
+        style: `--swatch: var(--${line.colour.startsWith("run-") ? line.colour : `chart-${line.colour}`})`,
+        "aria-hidden": "true",
+      });
+      return el(
+        "li",
+        {},
+        swatch,
+        this.chart.lines.length > 1 && line.label && foreign(line.label, { class: "label" }),
+        value,
+      );
     });
-    return el("ul", { class: items.length > 2 || (items.length === 2 && this.chart.lines[0].colour.startsWith("run-")) ? "readout many" : "readout", part: PART.readout }, ...items);
+    return el(
+      "ul",
+      {
+        class:
+          items.length > 2 || (items.length === 2 && this.chart.lines[0].colour.startsWith("run-"))
+            ? "readout many"
+            : "readout",
+        part: PART.readout,
+      },
+      ...items,
+    );
   }
 
   /** @param {boolean} visible */
@@ -107,7 +178,12 @@ export class ChartCard {
   #draw() {
     const { sources } = this.stage;
     const view = { log: this.log, range: this.stage.range(), title: sources[0].axis.title, turns: this.stage.turns() };
-    const figure = figureOf(this.chart, this.#columns, (line, step, time) => sources[line.source].axis.x(step, time), view);
+    const figure = figureOf(
+      this.chart,
+      this.#columns,
+      (line, step, time) => sources[line.source].axis.x(step, time),
+      view,
+    );
     this.#figure = figure;
     this.scale.setAttribute("aria-pressed", String(view.log));
     setText(this.flagged, this.#flags(figure));
@@ -120,9 +196,12 @@ export class ChartCard {
     const parts = [];
     if (figure.flags.length) {
       const kinds = [...new Set(figure.flags.map((flag) => flag.text))].join(", ");
-      parts.push(`${plural(figure.flags.length, "place")} with a value that is not finite (${kinds}), first at ${this.stage.sources[0].axis.format(figure.flags[0].x)}.`);
+      parts.push(
+        `${plural(figure.flags.length, "place")} with a value that is not finite (${kinds}), first at ${this.stage.sources[0].axis.format(figure.flags[0].x)}.`,
+      );
     }
-    if (figure.hidden) parts.push(`${plural(figure.hidden, "place")} at or below zero, which a logarithmic axis cannot show.`);
+    if (figure.hidden)
+      parts.push(`${plural(figure.hidden, "place")} at or below zero, which a logarithmic axis cannot show.`);
     return parts.join(" ");
   }
 
@@ -137,7 +216,8 @@ export class ChartCard {
       return `${readable.label} ${text}`;
     });
     this.plot.setCursor(x, x === null ? "" : this.stage.sources[0].axis.format(x));
-    if (spoken && x !== null && document.activeElement === this.plotHost) setText(this.spoken, `${this.stage.sources[0].axis.format(x)}: ${printable(texts.join(", "))}`);
+    if (spoken && x !== null && document.activeElement === this.plotHost)
+      setText(this.spoken, `${this.stage.sources[0].axis.format(x)}: ${printable(texts.join(", "))}`);
   }
 
   /** @param {KeyboardEvent} event */

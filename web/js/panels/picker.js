@@ -16,7 +16,22 @@ export class Picker {
   constructor(pick, signal) {
     this.pick = pick;
     this.signal = signal;
-    this.input = el("input", { type: "search", placeholder: "Add a run", role: "combobox", "aria-label": "Add a run", "aria-expanded": "false", "aria-controls": "picker-list", "aria-autocomplete": "list", autocomplete: "off", on: { input: () => this.#soon(), focus: () => this.#soon(), blur: () => this.#close(), keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) } });
+    this.input = el("input", {
+      type: "search",
+      placeholder: "Add a run",
+      role: "combobox",
+      "aria-label": "Add a run",
+      "aria-expanded": "false",
+      "aria-controls": "picker-list",
+      "aria-autocomplete": "list",
+      autocomplete: "off",
+      on: {
+        input: () => this.#soon(),
+        focus: () => this.#soon(),
+        blur: () => this.#close(),
+        keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+      },
+    });
     this.list = el("ul", { id: "picker-list", role: "listbox", "aria-label": "Runs", hidden: true });
     this.element = el("div", { class: "picker", part: PART.picker }, this.input, this.list);
   }
@@ -34,13 +49,27 @@ export class Picker {
   }
 
   async #search() {
-    const answer = await listRuns({ q: this.input.value.trim(), limit: MOST + this.#chosen.length }, this.signal).catch(() => null);
+    const answer = await listRuns({ q: this.input.value.trim(), limit: MOST + this.#chosen.length }, this.signal).catch(
+      () => null,
+    );
     if (!answer || document.activeElement !== this.input) return;
     const found = answer.runs.filter((run) => !this.#chosen.includes(run.id)).slice(0, MOST);
     const options = found.map((run, i) => {
       // The list closes when the field loses the focus, which a press would take before the click.
       const choose = (/** @type {PointerEvent} */ event) => (event.preventDefault(), this.#choose(run.id));
-      return el("li", { role: "option", id: `picker-${i}`, "data-run": run.id, "aria-selected": "false", on: { pointerdown: choose } }, foreign(run.name), el("span", { class: "muted" }, foreign(run.project)), stateBadge(run.state));
+      return el(
+        "li",
+        {
+          role: "option",
+          id: `picker-${i}`,
+          "data-run": run.id,
+          "aria-selected": "false",
+          on: { pointerdown: choose },
+        },
+        foreign(run.name),
+        el("span", { class: "muted" }, foreign(run.project)),
+        stateBadge(run.state),
+      );
     });
     replace(this.list, ...(options.length ? options : [el("li", { class: "muted" }, "No other run matches.")]));
     this.#active = -1;

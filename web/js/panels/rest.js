@@ -16,16 +16,35 @@ export class RestOfCharts {
   constructor(stage) {
     this.board = new Board(stage, "Everything else");
     this.summary = el("span", { class: "muted number" });
-    this.filter = el("input", { type: "search", placeholder: "Filter by name", "aria-label": "Filter charts by name", on: { input: () => this.#refilter() } });
+    this.filter = el("input", {
+      type: "search",
+      placeholder: "Filter by name",
+      "aria-label": "Filter charts by name",
+      on: { input: () => this.#refilter() },
+    });
     this.more = el("button", { type: "button", hidden: true, on: { click: () => this.#showMore() } }, "Show more");
-    this.element = el("details", { class: "rest", part: PART.rest, hidden: true, on: { toggle: () => this.#update() } }, el("summary", {}, el("h2", {}, "Everything else"), this.summary), el("div", { class: "rest-tools" }, this.filter), this.board.element, this.more);
+    this.element = el(
+      "details",
+      { class: "rest", part: PART.rest, hidden: true, on: { toggle: () => this.#update() } },
+      el("summary", {}, el("h2", {}, "Everything else"), this.summary),
+      el("div", { class: "rest-tools" }, this.filter),
+      this.board.element,
+      this.more,
+    );
   }
 
   /** @param {ChartSpec[]} charts */
   show(charts) {
     this.#charts = charts;
     this.element.hidden = charts.length === 0;
-    setText(this.summary, plural(charts.reduce((n, chart) => n + chart.lines.length, 0), "series", "series"));
+    setText(
+      this.summary,
+      plural(
+        charts.reduce((n, chart) => n + chart.lines.length, 0),
+        "series",
+        "series",
+      ),
+    );
     this.#update();
   }
 
@@ -42,7 +61,9 @@ export class RestOfCharts {
   #update() {
     if (!this.element.open) return;
     const text = this.filter.value.trim().toLowerCase();
-    const matching = text ? this.#charts.filter((chart) => chart.lines.some((line) => printable(line.series).toLowerCase().includes(text))) : this.#charts;
+    const matching = text
+      ? this.#charts.filter((chart) => chart.lines.some((line) => printable(line.series).toLowerCase().includes(text)))
+      : this.#charts;
     this.more.hidden = matching.length <= this.#limit;
     this.board.show(matching.slice(0, this.#limit));
   }

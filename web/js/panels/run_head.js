@@ -19,16 +19,41 @@ export class RunHead {
     this.facts = el("p", { class: "facts number" });
     this.losses = el("p", { class: "losses" });
     this.compare = el("a", { class: "button" }, "Compare");
-    const crumbs = el("nav", { class: "crumbs", "aria-label": "Where this is" }, el("a", { href: "/" }, "Runs"), " / ", this.project);
-    this.element = el("header", { class: "page-head" }, el("div", {}, crumbs, el("div", { class: "name" }, this.name, this.badge), this.facts, this.losses), el("div", { class: "actions" }, this.stop.element, this.compare));
+    const crumbs = el(
+      "nav",
+      { class: "crumbs", "aria-label": "Where this is" },
+      el("a", { href: "/" }, "Runs"),
+      " / ",
+      this.project,
+    );
+    this.element = el(
+      "header",
+      { class: "page-head" },
+      el("div", {}, crumbs, el("div", { class: "name" }, this.name, this.badge), this.facts, this.losses),
+      el("div", { class: "actions" }, this.stop.element, this.compare),
+    );
     /** @type {{kind: string, outcome?: string | null}[]} */ this.commands = [];
   }
 
-  /** @param {Run} run @param {{kind: string, outcome?: string | null}[] | null} commands Null where they were not asked for. */
+  /**
+   * @param {Run} run
+   * @param {{kind: string, outcome?: string | null}[] | null} commands Null where they were not asked for.
+   */
   show(run, commands) {
     this.commands = commands ?? this.commands;
     this.stop.show(run, this.commands);
-    const key = JSON.stringify([run.name, run.project, run.state, run.steps, run.epoch, run.last_seen, run.dropped, run.gaps, run.rejected, run.tags]);
+    const key = JSON.stringify([
+      run.name,
+      run.project,
+      run.state,
+      run.steps,
+      run.epoch,
+      run.last_seen,
+      run.dropped,
+      run.gaps,
+      run.rejected,
+      run.tags,
+    ]);
     if (key === this.#key) return;
     this.#key = key;
     replace(this.project, foreign(run.project));
@@ -40,9 +65,18 @@ export class RunHead {
     const facts = [];
     if (run.epoch !== null) facts.push(`epoch ${epoch(run.epoch)}`);
     if (run.steps !== null) facts.push(`step ${count(run.steps)}`);
-    facts.push(`began ${clock(run.created)}`, `${run.state === "running" ? "running for" : "ran for"} ${duration(took)}`);
+    facts.push(
+      `began ${clock(run.created)}`,
+      `${run.state === "running" ? "running for" : "ran for"} ${duration(took)}`,
+    );
     if (run.attempt) facts.push(`attempt ${run.attempt + 1}`);
-    replace(this.facts, facts.join("  ·  "), "  ·  last word ", ageOf(run.last_seen), ...run.tags.map((tag) => el("span", { class: "tag" }, foreign(tag))));
+    replace(
+      this.facts,
+      facts.join("  ·  "),
+      "  ·  last word ",
+      ageOf(run.last_seen),
+      ...run.tags.map((tag) => el("span", { class: "tag" }, foreign(tag))),
+    );
     const lost = lossesOf(run);
     this.losses.hidden = !lost;
     setText(this.losses, lost);

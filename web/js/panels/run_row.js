@@ -33,17 +33,39 @@ export class RunRow {
   constructor(id, signal, choose) {
     this.id = id;
     this.signal = signal;
-    const cell = (/** @type {string} */ name, /** @type {any[]} */ ...children) => el("td", { role: "cell", class: name }, ...children);
+    const cell = (/** @type {string} */ name, /** @type {any[]} */ ...children) =>
+      el("td", { role: "cell", class: name }, ...children);
     this.box = el("input", { type: "checkbox", on: { change: () => choose(this.box.checked) } });
     this.state = cell("state");
     this.link = el("a", { href: `/runs/${encodeURIComponent(id)}`, class: "run-name" });
     this.under = el("div", { class: "under" });
     this.progress = cell("progress number");
     this.seen = cell("seen number");
-    this.figures = Object.fromEntries(CELLS.map(({ cell: name }) => [name, { value: el("span", { class: "value number" }), line: el("span", { class: "spark" }) }]));
+    this.figures = Object.fromEntries(
+      CELLS.map(({ cell: name }) => [
+        name,
+        { value: el("span", { class: "value number" }), line: el("span", { class: "spark" }) },
+      ]),
+    );
     const label = el("label", { class: "choose-label" }, this.box);
-    const figures = CELLS.map(({ cell: name }) => cell(name, el("span", { class: "cell-name", "aria-hidden": "true" }, name.toUpperCase()), this.figures[name].line, this.figures[name].value));
-    this.element = el("tr", { role: "row", part: PART.runRow, "data-run": id }, cell("choose", label), this.state, cell("run", this.link, this.under), this.progress, ...figures, this.seen);
+    const figures = CELLS.map(({ cell: name }) =>
+      cell(
+        name,
+        el("span", { class: "cell-name", "aria-hidden": "true" }, name.toUpperCase()),
+        this.figures[name].line,
+        this.figures[name].value,
+      ),
+    );
+    this.element = el(
+      "tr",
+      { role: "row", part: PART.runRow, "data-run": id },
+      cell("choose", label),
+      this.state,
+      cell("run", this.link, this.under),
+      this.progress,
+      ...figures,
+      this.seen,
+    );
     this.unwatch = whenVisible(this.element, (visible) => {
       this.#visible = visible;
       void this.#drawLines();
@@ -65,9 +87,20 @@ export class RunRow {
     replace(this.state, stateBadge(run.state), alertBadge(run.alerts));
     replace(this.link, foreign(run.name || run.id));
     this.box.setAttribute("aria-label", `Choose ${printable(run.name)} for comparing`);
-    replace(this.under, foreign(run.project, { class: "project" }), ...run.tags.slice(0, 3).map((tag) => el("span", { class: "tag" }, foreign(tag))), run.dropped > 0 && el("span", { class: "tag warn" }, `${count(run.dropped)} dropped`));
+    replace(
+      this.under,
+      foreign(run.project, { class: "project" }),
+      ...run.tags.slice(0, 3).map((tag) => el("span", { class: "tag" }, foreign(tag))),
+      run.dropped > 0 && el("span", { class: "tag warn" }, `${count(run.dropped)} dropped`),
+    );
     const progress = run.epoch === null ? [] : [el("span", {}, `epoch ${epoch(run.epoch)}`)];
-    replace(this.progress, ...progress, run.steps === null ? el("span", { class: "muted" }, "not begun") : el("span", { class: "muted" }, `step ${count(run.steps)}`));
+    replace(
+      this.progress,
+      ...progress,
+      run.steps === null
+        ? el("span", { class: "muted" }, "not begun")
+        : el("span", { class: "muted" }, `step ${count(run.steps)}`),
+    );
     setText(this.figures.q.value, quantity(decode(run.last.Q), ""));
     setText(this.figures.d.value, quantity(decode(run.last.D), ""));
     setText(this.figures.s.value, quantity(decode(run.last.S_G), "°"));
@@ -101,14 +134,21 @@ export class RunRow {
   /** @param {RunSummary} run */
   async #fetchLines(run) {
     const { series } = await api.getSeries(this.id, this.signal);
-    const cells = CELLS.map((cell) => ({ ...cell, series: cell.roles.map((role) => series.find((one) => one.role === role)).find(Boolean) }));
+    const cells = CELLS.map((cell) => ({
+      ...cell,
+      series: cell.roles.map((role) => series.find((one) => one.role === role)).find(Boolean),
+    }));
     const names = cells.flatMap((cell) => (cell.series ? [cell.series.name] : []));
     if (!names.length) return;
-    const [points, alerts] = await Promise.all([api.getPoints(this.id, names, { buckets: BUCKETS }, this.signal), run.alerts.firing ? api.getAlerts(this.id, this.signal) : null]);
+    const [points, alerts] = await Promise.all([
+      api.getPoints(this.id, names, { buckets: BUCKETS }, this.signal),
+      run.alerts.firing ? api.getAlerts(this.id, this.signal) : null,
+    ]);
     const onset = alerts?.alerts.find((alert) => alert.state === "firing")?.onset_step ?? null;
     for (const cell of cells) {
       const columns = cell.series && points.series[cell.series.name];
-      if (columns?.kind === "scalar" && columns.step.length > 1) replace(this.figures[cell.cell].line, sparkline(columns, { ...cell, top: cell.series?.upper ?? null, onset }));
+      if (columns?.kind === "scalar" && columns.step.length > 1)
+        replace(this.figures[cell.cell].line, sparkline(columns, { ...cell, top: cell.series?.upper ?? null, onset }));
     }
   }
 

@@ -9,8 +9,8 @@ import { el, foreign, picture, replace, setText } from "../dom.js";
 import { count } from "../format.js";
 import { PART } from "../selectors.js";
 
-const LEFT = "M10 3.500 5.500 8l4.500 4.500";
-const RIGHT = "M6 3.500 10.500 8 6 12.500";
+const LEFT = "M10 3.5 5.5 8l4.5 4.5";
+const RIGHT = "M6 3.5 10.5 8 6 12.5";
 
 export class Samples {
   /** @type {Snapshot[]} */ #shown = [];
@@ -19,30 +19,93 @@ export class Samples {
   /** @type {number | null} */ #onset = null;
   #wanted = /** @type {number | null} */ (null);
 
-  /** @param {string} run @param {{chosen: (step: number | null) => void, place: (step: number) => string}} actions @param {number | null} wanted The step to begin with; null follows the newest. */
+  /**
+   * @param {string} run
+   * @param {{chosen: (step: number | null) => void, place: (step: number) => string}} actions
+   * @param {number | null} wanted The step to begin with; null follows the newest.
+   */
   constructor(run, actions, wanted) {
     this.run = run;
     this.actions = actions;
     this.#wanted = wanted;
-    this.slider = el("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Sample grid", on: { input: () => this.#go(Number(this.slider.value)) } });
+    this.slider = el("input", {
+      type: "range",
+      min: "0",
+      max: "0",
+      value: "0",
+      "aria-label": "Sample grid",
+      on: { input: () => this.#go(Number(this.slider.value)) },
+    });
     this.tick = el("span", { class: "onset-tick", hidden: true, "aria-hidden": "true" });
     this.where = el("span", { class: "number" });
     this.image = el("img", { alt: "", class: "grid", hidden: true });
-    this.zoom = el("button", { type: "button", class: "grid-button", "aria-label": "Show the sample grid large", on: { click: () => this.#enlarge() } }, this.image);
+    this.zoom = el(
+      "button",
+      {
+        type: "button",
+        class: "grid-button",
+        "aria-label": "Show the sample grid large",
+        on: { click: () => this.#enlarge() },
+      },
+      this.image,
+    );
     this.caption = el("figcaption");
-    this.toOnset = el("button", { type: "button", class: "quiet", hidden: true, on: { click: () => this.#onset !== null && this.showStep(this.#onset) } }, "Go to the turn");
-    this.names = el("select", { "aria-label": "Which samples", hidden: true, on: { change: () => this.#choose(this.names.value) } });
-    const step = (/** @type {number} */ by, /** @type {string} */ label, /** @type {string} */ path) => el("button", { type: "button", class: "quiet icon", "aria-label": label, on: { click: () => this.#go(this.#at + by) } }, picture(path));
+    this.toOnset = el(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        hidden: true,
+        on: { click: () => this.#onset !== null && this.showStep(this.#onset) },
+      },
+      "Go to the turn",
+    );
+    this.names = el("select", {
+      "aria-label": "Which samples",
+      hidden: true,
+      on: { change: () => this.#choose(this.names.value) },
+    });
+    const step = (/** @type {number} */ by, /** @type {string} */ label, /** @type {string} */ path) =>
+      el(
+        "button",
+        { type: "button", class: "quiet icon", "aria-label": label, on: { click: () => this.#go(this.#at + by) } },
+        picture(path),
+      );
     this.element = el(
       "figure",
       { class: "panel chart samples", part: PART.samples },
-      el("div", { class: "chart-head" }, el("h3", {}, "Samples"), el("div", { class: "tools" }, this.names, this.toOnset)),
-      el("div", { class: "slider" }, step(-1, "Earlier samples", LEFT), el("div", { class: "rail" }, this.slider, this.tick), step(1, "Later samples", RIGHT)),
-      el("div", { class: "stage" }, this.zoom, el("p", { class: "none" }, "No sample grids yet. ", el("code", {}, "run.log_images(…)"), " adds them.")),
+      el(
+        "div",
+        { class: "chart-head" },
+        el("h3", {}, "Samples"),
+        el("div", { class: "tools" }, this.names, this.toOnset),
+      ),
+      el(
+        "div",
+        { class: "slider" },
+        step(-1, "Earlier samples", LEFT),
+        el("div", { class: "rail" }, this.slider, this.tick),
+        step(1, "Later samples", RIGHT),
+      ),
+      el(
+        "div",
+        { class: "stage" },
+        this.zoom,
+        el("p", { class: "none" }, "No sample grids yet. ", el("code", {}, "run.log_images(…)"), " adds them."),
+      ),
       this.caption,
     );
     this.large = el("img", { class: "grid", alt: "" });
-    this.dialog = el("dialog", { class: "large", "aria-label": "Sample grid", on: { click: () => this.dialog.close(), keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) } }, this.large, el("p", { class: "number" }, ""));
+    this.dialog = el(
+      "dialog",
+      {
+        class: "large",
+        "aria-label": "Sample grid",
+        on: { click: () => this.dialog.close(), keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
+      },
+      this.large,
+      el("p", { class: "number" }, ""),
+    );
     this.element.append(this.dialog);
   }
 
@@ -55,7 +118,8 @@ export class Samples {
     const names = [...new Set(images.map((image) => image.name))];
     const name = names.includes(this.names.value) ? this.names.value : (names[0] ?? "");
     this.names.hidden = names.length < 2;
-    if (this.names.children.length !== names.length) replace(this.names, ...names.map((one) => el("option", { value: one }, foreign(one))));
+    if (this.names.children.length !== names.length)
+      replace(this.names, ...names.map((one) => el("option", { value: one }, foreign(one))));
     this.names.value = name;
     this.#all = images;
     this.#onset = onset;
@@ -118,7 +182,12 @@ export class Samples {
     }
     setText(this.where, where);
     setText(this.dialog.lastElementChild, where);
-    replace(this.caption, this.where, `${this.#shown.length - 1 === at ? " (newest)" : ""}, grid ${at + 1} of ${this.#shown.length}. `, image.caption ? foreign(image.caption) : null);
+    replace(
+      this.caption,
+      this.where,
+      `${this.#shown.length - 1 === at ? " (newest)" : ""}, grid ${at + 1} of ${this.#shown.length}. `,
+      image.caption ? foreign(image.caption) : null,
+    );
   }
 
   #enlarge() {

@@ -8,7 +8,11 @@ export class StopButton {
   constructor(issued) {
     this.issued = issued;
     this.run = /** @type {import("../types.js").Run | null} */ (null);
-    this.button = el("button", { type: "button", class: "danger", part: PART.stop, hidden: true, on: { click: () => this.#ask() } }, "Stop…");
+    this.button = el(
+      "button",
+      { type: "button", class: "danger", part: PART.stop, hidden: true, on: { click: () => this.#ask() } },
+      "Stop…",
+    );
     this.said = el("span", { class: "muted", role: "status" });
     this.dialog = el("dialog", { "aria-labelledby": "stop-title" });
     this.element = el("span", { class: "stop" }, this.said, this.button, this.dialog);
@@ -28,7 +32,12 @@ export class StopButton {
     this.dialog.replaceChildren(
       el("h2", { id: "stop-title" }, "Stop this run?"),
       el("p", {}, foreign(this.run?.name ?? ""), " ends at its next safe point. What it has logged stays."),
-      el("div", { class: "actions" }, el("button", { type: "button", autofocus: true, on: { click: close } }, "Go on training"), el("button", { type: "button", class: "danger", on: { click: () => this.#send(close) } }, "Stop the run")),
+      el(
+        "div",
+        { class: "actions" },
+        el("button", { type: "button", autofocus: true, on: { click: close } }, "Go on training"),
+        el("button", { type: "button", class: "danger", on: { click: () => this.#send(close) } }, "Stop the run"),
+      ),
     );
     this.dialog.showModal();
   }

@@ -5,12 +5,21 @@ import { PART } from "../selectors.js";
 /** @typedef {import("../types.js").AxisKind} AxisKind */
 
 /** @type {[AxisKind, string][]} */
-const AXES = [["epoch", "Epoch"], ["step", "Step"], ["time", "Time"]];
+const AXES = [
+  ["epoch", "Epoch"],
+  ["step", "Step"],
+  ["time", "Time"],
+];
 
 export class Toolbar {
-  /** @param {{choose: (kind: AxisKind) => void, zoom: (range: [number, number] | null) => void}} actions @param {...(Node | string)} more */
+  /**
+   * @param {{choose: (kind: AxisKind) => void, zoom: (range: [number, number] | null) => void}} actions
+   * @param {...(Node | string)} more
+   */
   constructor(actions, ...more) {
-    this.buttons = AXES.map(([kind, label]) => el("button", { type: "button", "data-axis": kind, on: { click: () => actions.choose(kind) } }, label));
+    this.buttons = AXES.map(([kind, label]) =>
+      el("button", { type: "button", "data-axis": kind, on: { click: () => actions.choose(kind) } }, label),
+    );
     this.view = el("div", { class: "view" });
     this.reset = () => actions.zoom(null);
     const axis = el("div", { class: "segments", role: "group", "aria-label": "Horizontal axis" }, ...this.buttons);
@@ -29,6 +38,10 @@ export class Toolbar {
     }
     const [from, to] = range.map((x) => axis.format(x));
     const short = to.replace(/^\w+ /, "");
-    replace(this.view, el("span", { class: "number" }, `${from} to ${short}`), el("button", { type: "button", on: { click: this.reset } }, "Show all"));
+    replace(
+      this.view,
+      el("span", { class: "number" }, `${from} to ${short}`),
+      el("button", { type: "button", on: { click: this.reset } }, "Show all"),
+    );
   }
 }

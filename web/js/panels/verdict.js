@@ -17,11 +17,29 @@ function pictures(alert, actions) {
   const { onset_step: onset } = alert;
   const images = alert.images.filter((image) => image.name === alert.images[0].name);
   if (!images.length || onset === null) return null;
-  const shown = [...images.filter((image) => image.step < onset).slice(-1), ...images.filter((image) => image.step >= onset)];
+  const shown = [
+    ...images.filter((image) => image.step < onset).slice(-1),
+    ...images.filter((image) => image.step >= onset),
+  ];
   const items = shown.map((image) => {
     const where = actions.place(image.step);
-    const picture = el("img", { src: imageUrl(alert.run, image.digest), alt: `Samples at ${where}`, width: "76", height: "76", loading: "lazy" });
-    return el("li", { class: image.step === onset ? "turn" : null }, el("button", { type: "button", class: "thumb", on: { click: () => actions.showStep(image.step) } }, picture, el("span", { class: "number" }, where)));
+    const picture = el("img", {
+      src: imageUrl(alert.run, image.digest),
+      alt: `Samples at ${where}`,
+      width: "76",
+      height: "76",
+      loading: "lazy",
+    });
+    return el(
+      "li",
+      { class: image.step === onset ? "turn" : null },
+      el(
+        "button",
+        { type: "button", class: "thumb", on: { click: () => actions.showStep(image.step) } },
+        picture,
+        el("span", { class: "number" }, where),
+      ),
+    );
   });
   return el("ul", { class: "pictures", "aria-label": "Samples before and after" }, ...items);
 }
@@ -29,45 +47,120 @@ function pictures(alert, actions) {
 /** @param {Alert} alert */
 function history(alert) {
   if (!alert.transitions.length) return null;
-  const rows = alert.transitions.map((transition) => el("li", {}, el("time", { class: "number" }, clock(transition.time)), el("b", {}, transition.state), transition.reason && foreign(transition.reason)));
-  return el("details", { class: "history" }, el("summary", {}, `History (${plural(alert.transitions.length, "change")})`), el("ol", {}, ...rows));
+  const rows = alert.transitions.map((transition) =>
+    el(
+      "li",
+      {},
+      el("time", { class: "number" }, clock(transition.time)),
+      el("b", {}, transition.state),
+      transition.reason && foreign(transition.reason),
+    ),
+  );
+  return el(
+    "details",
+    { class: "history" },
+    el("summary", {}, `History (${plural(alert.transitions.length, "change")})`),
+    el("ol", {}, ...rows),
+  );
 }
 
 /** @param {Alert} alert @param {Actions} actions */
 function alertPanel(alert, actions) {
   const { onset_step: onset } = alert;
-  const acknowledged = alert.acknowledged !== null
-    ? el("span", { class: "done" }, `Acknowledged ${clock(alert.acknowledged)}`, alert.acknowledged_by && el("span", {}, " from ", foreign(alert.acknowledged_by)))
-    : el("button", { type: "button", class: "primary", part: PART.acknowledge, on: { click: (/** @type {MouseEvent} */ event) => actions.acknowledge(alert, /** @type {HTMLButtonElement} */ (event.currentTarget)) } }, "Acknowledge");
+  const acknowledged =
+    alert.acknowledged !== null
+      ? el(
+          "span",
+          { class: "done" },
+          `Acknowledged ${clock(alert.acknowledged)}`,
+          alert.acknowledged_by && el("span", {}, " from ", foreign(alert.acknowledged_by)),
+        )
+      : el(
+          "button",
+          {
+            type: "button",
+            class: "primary",
+            part: PART.acknowledge,
+            on: {
+              click: (/** @type {MouseEvent} */ event) =>
+                actions.acknowledge(alert, /** @type {HTMLButtonElement} */ (event.currentTarget)),
+            },
+          },
+          "Acknowledge",
+        );
   return el(
     "section",
     { class: "verdict", "data-state": alert.state, "data-alert": alert.id, "aria-label": "Alert" },
-    el("div", { class: "verdict-text" }, el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.resolved ?? alert.began)}`), el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)), history(alert)),
+    el(
+      "div",
+      { class: "verdict-text" },
+      el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.resolved ?? alert.began)}`),
+      el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)),
+      history(alert),
+    ),
     pictures(alert, actions),
-    el("div", { class: "actions" }, acknowledged, onset !== null && el("button", { type: "button", on: { click: () => actions.zoomTo(onset) } }, "Zoom to the turn")),
+    el(
+      "div",
+      { class: "actions" },
+      acknowledged,
+      onset !== null &&
+        el("button", { type: "button", on: { click: () => actions.zoomTo(onset) } }, "Zoom to the turn"),
+    ),
   );
 }
 
 /** @param {string} state @param {...(Node | string)} text */
-const plain = (state, ...text) => el("section", { class: "verdict plain", "data-state": state, "aria-label": "State of the run" }, el("p", {}, ...text));
+const plain = (state, ...text) =>
+  el(
+    "section",
+    { class: "verdict plain", "data-state": state, "aria-label": "State of the run" },
+    el("p", {}, ...text),
+  );
 
 /** @param {Run} run @param {number} marks @param {boolean} judged */
 function withoutAlert(run, marks, judged) {
-  if (!judged) return plain("quiet", "This run declares no S, Q or D, so there is no turning point to look for. Its series are below.");
-  if (!marks) return plain("quiet", "Waiting for the first evaluation mark: the detector reads one record of S, Q and D at each.");
-  return plain("good", el("b", {}, "No turning point."), ` ${plural(marks, "evaluation")} of S, Q and D read${run.state === "running" ? " so far" : ""}.`);
+  if (!judged)
+    return plain(
+      "quiet",
+      "This run declares no S, Q or D, so there is no turning point to look for. Its series are below.",
+    );
+  if (!marks)
+    return plain(
+      "quiet",
+      "Waiting for the first evaluation mark: the detector reads one record of S, Q and D at each.",
+    );
+  return plain(
+    "good",
+    el("b", {}, "No turning point."),
+    ` ${plural(marks, "evaluation")} of S, Q and D read${run.state === "running" ? " so far" : ""}.`,
+  );
 }
 
 /** What is over is folded away. @param {Alert[]} alerts @param {Actions} actions */
 function over(alerts, actions) {
   if (!alerts.length) return null;
-  return el("details", { class: "over" }, el("summary", {}, plural(alerts.length, "resolved alert")), ...alerts.map((alert) => alertPanel(alert, actions)));
+  return el(
+    "details",
+    { class: "over" },
+    el("summary", {}, plural(alerts.length, "resolved alert")),
+    ...alerts.map((alert) => alertPanel(alert, actions)),
+  );
 }
 
-/** @typedef {{acknowledge: (alert: Alert, button: HTMLButtonElement) => void, showStep: (step: number) => void, place: (step: number) => string, zoomTo: (step: number) => void}} Actions */
+/**
+ * @typedef {{acknowledge: (alert: Alert, button: HTMLButtonElement) => void, showStep: (step: number) => void, place: (step: number) => string, zoomTo: (step: number) => void}} Actions
+ */
 
-/** Which folds are open, so that they stay so when what is around them changes. @param {HTMLElement} root @returns {[HTMLDetailsElement, string][]} */
-const folds = (root) => [...root.querySelectorAll("details")].map((fold) => [fold, `${fold.className} ${fold.closest("[data-alert]")?.getAttribute("data-alert")}`]);
+/**
+ * Which folds are open, so that they stay so when what is around them changes.
+ * @param {HTMLElement} root
+ * @returns {[HTMLDetailsElement, string][]}
+ */
+const folds = (root) =>
+  [...root.querySelectorAll("details")].map((fold) => [
+    fold,
+    `${fold.className} ${fold.closest("[data-alert]")?.getAttribute("data-alert")}`,
+  ]);
 
 export class Verdict {
   #key = "";
@@ -80,7 +173,12 @@ export class Verdict {
     this.element = el("div", { part: PART.verdict }, this.news, this.steady);
   }
 
-  /** @param {Run} run @param {Alert[]} alerts @param {number} marks @param {boolean} judged Whether S, Q or D are declared. */
+  /**
+   * @param {Run} run
+   * @param {Alert[]} alerts
+   * @param {number} marks
+   * @param {boolean} judged Whether S, Q or D are declared.
+   */
   show(run, alerts, marks, judged) {
     const turned = alerts.some((alert) => alert.rule === "turning-point" && alert.state !== "resolved");
     replace(this.steady, !turned && withoutAlert(run, marks, judged));
@@ -90,10 +188,33 @@ export class Verdict {
     const open = new Set(folds(this.element).flatMap(([fold, name]) => (fold.open ? [name] : [])));
     const sorted = [...alerts].sort((a, b) => ORDER[a.state] - ORDER[b.state] || b.updated - a.updated);
     const about = [];
-    if (run.state === "failed") about.push(plain("failed", el("b", {}, "The run failed"), run.message ? ": " : ".", run.message ? foreign(run.message) : ""));
-    if (run.state === "lost" && !alerts.some((alert) => alert.rule === "lost-run" && alert.state === "firing")) about.push(plain("lost", el("b", {}, "No word from this run"), ` since ${clock(run.last_seen)}. Its process may have died, or cannot reach the service; the next word brings it back.`));
+    if (run.state === "failed")
+      about.push(
+        plain(
+          "failed",
+          el("b", {}, "The run failed"),
+          run.message ? ": " : ".",
+          run.message ? foreign(run.message) : "",
+        ),
+      );
+    if (run.state === "lost" && !alerts.some((alert) => alert.rule === "lost-run" && alert.state === "firing"))
+      about.push(
+        plain(
+          "lost",
+          el("b", {}, "No word from this run"),
+          ` since ${clock(run.last_seen)}. Its process may have died, or cannot reach the service; the next word brings it back.`,
+        ),
+      );
     const live = sorted.filter((alert) => alert.state !== "resolved").map((alert) => alertPanel(alert, this.actions));
-    replace(this.news, ...about, ...live, over(sorted.filter((alert) => alert.state === "resolved"), this.actions));
+    replace(
+      this.news,
+      ...about,
+      ...live,
+      over(
+        sorted.filter((alert) => alert.state === "resolved"),
+        this.actions,
+      ),
+    );
     for (const [fold, name] of folds(this.element)) fold.open = open.has(name);
   }
 }

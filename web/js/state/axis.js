@@ -7,7 +7,12 @@
  */
 import { count, elapsed, epoch } from "../format.js";
 
-/** Piecewise linear through the knots, continued at both ends. @param {number[]} from Ascending. @param {number[]} to @param {number} value */
+/**
+ * Piecewise linear through the knots, continued at both ends.
+ * @param {number[]} from Ascending.
+ * @param {number[]} to
+ * @param {number} value
+ */
 export function interpolate(from, to, value) {
   const n = from.length;
   if (n < 2) return n ? to[0] + value - from[0] : value;

@@ -3,7 +3,10 @@ export class Cursor {
   #listeners = /** @type {Set<(x: number | null, spoken: boolean) => void>} */ (new Set());
   /** @type {number | null} */ x = null;
 
-  /** @param {number | null} x @param {boolean} [spoken] True where the keyboard moved it: then the values are read aloud. */
+  /**
+   * @param {number | null} x
+   * @param {boolean} [spoken] True where the keyboard moved it: then the values are read aloud.
+   */
   move(x, spoken = false) {
     if (x === this.x) return;
     this.x = x;

@@ -13,7 +13,8 @@ const BUCKETS = 480;
 
 export class Feed {
   /** @type {Set<Subscription>} */ #subscriptions = new Set();
-  /** The columns of a series and the number of the request that brought them. @type {Map<string, {columns: Columns, request: number}>} */ #held = new Map();
+  /** The columns of a series and the number of the request that brought them. @type {Map<string, {columns: Columns, request: number}>} */ #held =
+    new Map();
   #requests = 0;
   #queued = false;
 
@@ -55,7 +56,8 @@ export class Feed {
 
   /** Another part of the run: everything shown must be asked for again. @param {View} view */
   setView(view) {
-    if (view.axis === this.view.axis && view.from === this.view.from && view.to === this.view.to) return Promise.resolve();
+    if (view.axis === this.view.axis && view.from === this.view.from && view.to === this.view.to)
+      return Promise.resolve();
     this.view = view;
     return this.refresh();
   }
@@ -74,13 +76,16 @@ export class Feed {
     for (const subscription of wanted) subscription.stale = false;
     const requests = [];
     for (let i = 0; i < names.length; i += NAMES_A_REQUEST) {
-      requests.push(getPoints(this.run, names.slice(i, i + NAMES_A_REQUEST), { buckets: BUCKETS, ...this.view }, this.signal));
+      requests.push(
+        getPoints(this.run, names.slice(i, i + NAMES_A_REQUEST), { buckets: BUCKETS, ...this.view }, this.signal),
+      );
     }
     const view = this.view;
     try {
       for (const answer of await Promise.all(requests)) {
         if (view !== this.view) return;
-        for (const [name, columns] of Object.entries(answer.series)) if (request > (this.#held.get(name)?.request ?? 0)) this.#held.set(name, { columns, request });
+        for (const [name, columns] of Object.entries(answer.series))
+          if (request > (this.#held.get(name)?.request ?? 0)) this.#held.set(name, { columns, request });
       }
     } catch (error) {
       for (const subscription of wanted) subscription.stale = true;

@@ -14,16 +14,23 @@ export function write(values) {
   const url = new URL(location.href);
   for (const [key, value] of Object.entries(values)) {
     url.searchParams.delete(key);
-    for (const one of Array.isArray(value) ? value : value === null || value === "" ? [] : [value]) url.searchParams.append(key, one);
+    for (const one of Array.isArray(value) ? value : value === null || value === "" ? [] : [value])
+      url.searchParams.append(key, one);
   }
   if (url.href !== location.href) history.replaceState(history.state, "", url);
 }
 
-/** "from..to" as two numbers, the first smaller; null for anything else. @param {string | null} text @returns {[number, number] | null} */
+/**
+ * "from..to" as two numbers, the first smaller; null for anything else.
+ * @param {string | null} text
+ * @returns {[number, number] | null}
+ */
 export function parseRange(text) {
   const parts = (text ?? "").split("..");
   const range = parts.map(Number);
-  return parts.length === 2 && parts.every(Boolean) && range.every(Number.isFinite) && range[0] < range[1] ? [range[0], range[1]] : null;
+  return parts.length === 2 && parts.every(Boolean) && range.every(Number.isFinite) && range[0] < range[1]
+    ? [range[0], range[1]]
+    : null;
 }
 
 /** @param {[number, number] | null} range */

@@ -1,0 +1,242 @@
+/**
+ * Which charts a run has, told from what its series declare. Pure. A series is known by its role or the part of its name
+ * before the first slash; everything else is grouped by name, so that a new probe needs no new page.
+ *
+ * @typedef {import("../types.js").Series} Series
+ * @typedef {import("./spec.js").ChartSpec} ChartSpec
+ * @typedef {import("./spec.js").Colour} Colour
+ * @typedef {import("./spec.js").Line} Line
+ */
+import { chartsOfOthers } from "./others.js";
+import { spec } from "./spec.js";
+
+/** What is said where a series brings no help of its own. */
+const WORDS = {
+  epochAngle:
+    "Angle between a network's weights at two successive epoch ends. Small and steady is healthy; a leap is how a collapse begins.",
+  stepAngle:
+    "Angle between a network's weights before and after one step. It shrinks as training settles; a jump, or a fall to nothing, is a warning.",
+  loss: "What each network minimizes, at every step. The level says little; a loss that freezes or runs away does.",
+  score:
+    "Mean output of the critic on real and generated images. Close together is a contest; far apart, the critic has won.",
+  gradients:
+    "Norm of the critic's gradient by its input: median, and the ranges that hold 50 % and 90 % of the samples. Near zero the generator learns nothing.",
+  rate: "The step size in use.",
+  norm: "Length of the weight vector. Read S together with it: longer weights turn less.",
+  update: "Length of the last update relative to the weights.",
+};
+
+/** @param {Series} series */
+const judged = (series) => series.judge ?? series.name.split("/").slice(1).join("/");
+
+/**
+ * @param {Series | undefined} first
+ * @param {Colour} one
+ * @param {string} oneLabel
+ * @param {Series | undefined} second
+ * @param {Colour} two
+ * @param {string} twoLabel
+ */
+function pair(first, one, oneLabel, second, two, twoLabel) {
+  /** @type {Line[]} */
+  const lines = [];
+  if (first) lines.push({ series: first.name, label: oneLabel, colour: one, source: 0 });
+  if (second) lines.push({ series: second.name, label: twoLabel, colour: two, source: 0 });
+  return lines;
+}
+
+class Shelf {
+  /** @param {Series[]} all */
+  constructor(all) {
+    this.all = all;
+    this.byName = new Map(all.map((series) => [series.name, series]));
+    /** @type {Set<string>} */ this.taken = new Set();
+  }
+
+  /** @param {string} role */
+  role(role) {
+    return this.all.find((series) => series.role === role);
+  }
+
+  /** @param {string} name */
+  name(name) {
+    return this.byName.get(name);
+  }
+
+  /** @param {ChartSpec} chart */
+  take(chart) {
+    for (const line of chart.lines) {
+      this.taken.add(line.series);
+      if (line.error) this.taken.add(line.error);
+    }
+    return chart;
+  }
+
+  /**
+   * A chart with the generator's and the discriminator's line, where at least one exists.
+   * @param {Series | undefined} g
+   * @param {Series | undefined} d
+   * @param {Partial<ChartSpec> & {id: string, title: string}} known
+   * @returns {ChartSpec[]}
+   */
+  networks(g, d, known) {
+    const first = g ?? d;
+    if (!first) return [];
+    return [
+      this.take(
+        spec(
+          { ...known, help: known.help || first.help, lines: pair(g, "g", "generator", d, "d", "discriminator") },
+          first,
+        ),
+      ),
+    ];
+  }
+}
+
+/** @param {Shelf} shelf */
+function qualities(shelf) {
+  return shelf.all
+    .filter((series) => series.role === "Q")
+    .map((q) => {
+      const error = shelf.name(`quality_se/${q.name.split("/").slice(1).join("/")}`)?.name;
+      const bounds = /** @type {[number, number] | null} */ (
+        q.lower !== null && q.upper !== null ? [q.lower, q.upper] : null
+      );
+      return shelf.take(
+        spec(
+          {
+            id: q.name,
+            title: "Quality Q",
+            note: judged(q),
+            bounds,
+            lines: [{ series: q.name, label: "generated", colour: "metric", error, source: 0 }],
+          },
+          q,
+        ),
+      );
+    });
+}
+
+/** @param {Shelf} shelf */
+function diversities(shelf) {
+  return shelf.all
+    .filter((series) => series.role === "D")
+    .map((d) => {
+      const rest = d.name.split("/").slice(1).join("/");
+      const real = shelf.name(`diversity_real/${rest}`);
+      /** @type {Line[]} */
+      const lines = [
+        {
+          series: d.name,
+          label: "generated",
+          colour: "metric",
+          error: shelf.name(`diversity_se/${rest}`)?.name,
+          source: 0,
+        },
+      ];
+      if (real) lines.push({ series: real.name, label: "real data", colour: "real", dash: "dot", source: 0 });
+      const ceiling = d.upper === null ? null : { value: d.upper, label: d.m ? `ln ${d.m}` : "most" };
+      return shelf.take(
+        spec(
+          {
+            id: d.name,
+            title: "Diversity D",
+            note: judged(d),
+            lines,
+            ceiling,
+            bounds: d.upper === null ? null : [d.lower ?? 0, d.upper],
+          },
+          d,
+        ),
+      );
+    });
+}
+
+/** @param {Shelf} shelf @returns {ChartSpec[]} */
+function gradients(shelf) {
+  return shelf.all
+    .filter((series) => series.kind === "distribution" && series.name.startsWith("gradient_norm"))
+    .map((series) => {
+      const [family, where] = series.name.split("/");
+      const colour = where === "fake" ? "fake" : where === "real" ? "real" : "other";
+      const ceiling = series.upper === null ? null : { value: series.upper, label: "bound" };
+      return shelf.take(
+        spec(
+          {
+            id: series.name,
+            title: "Gradient norm",
+            scale: "log",
+            note: `${family === "gradient_norm_raw" ? "raw critic, " : ""}${where} samples`,
+            ceiling,
+            help: series.help || WORDS.gradients,
+            lines: [{ series: series.name, label: `${where} samples`, colour, source: 0 }],
+          },
+          series,
+        ),
+      );
+    });
+}
+
+/**
+ * The charts everybody looks at, in the order of the page.
+ * @param {Series[]} all
+ * @returns {{core: ChartSpec[], rest: ChartSpec[]}}
+ */
+export function chartsOf(all) {
+  const shelf = new Shelf(all);
+  const scores = pair(shelf.role("d_real"), "real", "real", shelf.role("d_fake"), "fake", "generated").filter(
+    (line) => shelf.name(line.series)?.kind === "scalar",
+  );
+  const core = [
+    ...qualities(shelf),
+    ...diversities(shelf),
+    ...shelf.networks(shelf.role("S_G_ep"), shelf.role("S_D_ep"), {
+      id: "angle/epoch",
+      title: "Stability S",
+      note: "epoch to epoch",
+      scale: "log",
+      help: WORDS.epochAngle,
+    }),
+    ...shelf.networks(shelf.role("S_G"), shelf.role("S_D"), {
+      id: "angle/iter",
+      title: "Stability S",
+      note: "step to step",
+      scale: "log",
+      help: WORDS.stepAngle,
+    }),
+    ...shelf.networks(shelf.role("loss_G"), shelf.role("loss_D"), {
+      id: "loss",
+      title: "Losses",
+      scale: "auto",
+      help: WORDS.loss,
+    }),
+    ...(scores.length
+      ? [
+          shelf.take(
+            spec(
+              { id: "score", title: "Critic's scores", help: WORDS.score, lines: scores },
+              /** @type {Series} */ (shelf.name(scores[0].series)),
+            ),
+          ),
+        ]
+      : []),
+    ...gradients(shelf),
+    ...shelf.networks(shelf.name("relative_update/g"), shelf.name("relative_update/d"), {
+      id: "relative_update",
+      title: "Relative update",
+      scale: "log",
+      help: WORDS.update,
+    }),
+    ...shelf.networks(shelf.role("wn_G"), shelf.role("wn_D"), {
+      id: "weight_norm",
+      title: "Weight norm",
+      help: WORDS.norm,
+    }),
+    ...shelf.networks(shelf.role("lr_G"), shelf.role("lr_D"), {
+      id: "learning_rate",
+      title: "Learning rate",
+      help: WORDS.rate,
+    }),
+  ];
+  return { core, rest: chartsOfOthers(shelf.all.filter((series) => !shelf.taken.has(series.name))) };
+}
