@@ -20,11 +20,12 @@ import pytest
 from monitor.store import runs, series
 from monitor.store.database import Database
 from trainer.recipes import RECIPES
+from trainer.schedule import Schedule
 
 ROOT = Path(__file__).parents[1]
 #: A busy machine takes many times what a quiet one does.
 PATIENCE = 1500
-STEPS_AN_EPOCH = 1797 // 64
+DIGITS = 1797
 
 
 class Demo(NamedTuple):
@@ -134,13 +135,13 @@ class TestTheWholeDemo:
             listed = runs.list_runs(c)["runs"]
             assert len(listed) == 2
             for run in listed:
-                epochs = RECIPES[run["name"]]().epochs
-                assert epochs is not None
+                config = RECIPES[run["name"]]()
+                epochs, steps = config.epochs, Schedule(config, DIGITS).last_step
                 found = runs.get_run(c, run["id"])
                 assert (found["gaps"], found["rejected"], found["judged"]) == ([], 0, epochs)
                 counts = {entry["name"]: entry["count"] for entry in series.list_series(c, run["id"])}
                 for name in ("loss/g", "loss/d", "angle/iter/g", "score/real"):
-                    assert counts[name] == epochs * STEPS_AN_EPOCH, name
+                    assert counts[name] == steps, name
                 for name in ("quality/digits-classifier", "angle/epoch/d", "learning_rate/g"):
                     assert counts[name] == epochs, name
 
