@@ -34,10 +34,11 @@ def test_a_server_that_is_gone_is_said_to_be_and_comes_back_by_itself(
     expect(banner).to_contain_text(re.compile(r"What you see is from .+\d"))
     expect(banner).to_contain_text(re.compile("Trying again"))
     expect(page.locator(".facts")).to_contain_text("epoch 3")
+    banner.get_by_role("button", name="Try now").click()
+    expect(banner).to_contain_text("The server does not answer.")
     training.epochs(2)
 
     with run_service(tmp_path / "server", port=port):
-        banner.get_by_role("button", name="Try now").click()
         expect(page.locator(".facts")).to_contain_text("epoch 5")
         expect(banner).to_be_hidden()
         expect(part(page, "live")).to_have_text("live")
