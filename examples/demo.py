@@ -300,7 +300,7 @@ def last_line(log: Path) -> str:
 
 @contextmanager
 def processes() -> Iterator[list[Service | Training]]:
-    """Ends them, the newest first: a training delivers its last points to a service that is still there."""
+    """Ends them, the first one last: a training delivers its last points to a service that is still there."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         del frame
@@ -312,12 +312,14 @@ def processes() -> Iterator[list[Service | Training]]:
     try:
         yield started
     finally:
-        for owner in reversed(started):
-            owner.process.terminate()
-            try:
-                owner.process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                owner.process.kill()
+        for group in (started[1:], started[:1]):
+            for owner in group:
+                owner.process.terminate()
+            for owner in group:
+                try:
+                    owner.process.wait(GRACE)
+                except subprocess.TimeoutExpired:
+                    owner.process.kill()
 
 
 def main() -> None:
