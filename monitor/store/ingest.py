@@ -20,7 +20,7 @@ from monitor.store.columns import MAX_LISTED, Table, read_table
 from monitor.store.commands import pending_commands
 from monitor.store.database import Database, insert_into
 from monitor.store.intake import Intake, is_newest
-from monitor.store.plain import fits_int64, plain_json, plain_text
+from monitor.store.plain import INDEXED, fits_int64, plain_json, plain_text
 from monitor.store.points import store_points
 from monitor.store.records import store_records
 from monitor.store.schema import Attempt, Run, Writer
@@ -65,16 +65,22 @@ class _Checked(NamedTuple):
 
 def _apply(c: Connection, run_id: str, checked: _Checked, now: float) -> Applied:
     batch, tables, cover = checked
-    run = c.execute(select(Run).where(Run.id == run_id).with_for_update()).first()
-    writer = c.execute(select(Writer).where(Writer.run_id == run_id, Writer.id == batch.writer)).first()
+    run, writer = _lock_run(c, run_id), _find_writer(c, run_id, batch.writer)
     if writer is None:
         if batch.first > 1:
             raise Problem(404, "unknown-writer", "Nothing of this writer is stored; begin with record 1.")
         if batch.last == 0:
             return Applied(Receipt(high_water=0), 0 if run is None else run.version, frozenset())
-        run = _begin(c, run_id, batch, now, run)
-        writer = c.execute(select(Writer).where(Writer.run_id == run_id, Writer.id == batch.writer)).one()
+        begin = _find_begin(run_id, batch, now)
+        if run is None:
+            _make_run(c, run_id, begin, batch.replayed, now)
+            # Where the same batch came twice, the other one may have been first.
+            run, writer = _lock_run(c, run_id), _find_writer(c, run_id, batch.writer)
+        if writer is None:
+            _make_writer(c, run_id, begin, batch, now)
+            writer = _find_writer(c, run_id, batch.writer)
     assert run is not None
+    assert writer is not None
     if batch.first > writer.high_water + 1:
         expected = writer.high_water + 1
         raise Problem(
@@ -96,50 +102,70 @@ def _apply(c: Connection, run_id: str, checked: _Checked, now: float) -> Applied
     return _conclude(intake, run, writer)
 
 
-def _begin(c: Connection, run_id: str, batch: protocol.Batch, now: float, run: Row[Any] | None) -> Row[Any]:
-    """Make the writer, and the run if this is its first one."""
+def _lock_run(c: Connection, run_id: str) -> Row[Any] | None:
+    return c.execute(select(Run).where(Run.id == run_id).with_for_update()).first()
+
+
+def _find_writer(c: Connection, run_id: str, writer: str) -> Row[Any] | None:
+    return c.execute(select(Writer).where(Writer.run_id == run_id, Writer.id == writer)).first()
+
+
+def _find_begin(run_id: str, batch: protocol.Batch, now: float) -> protocol.Begin:
     begin = next((record for record in batch.records if isinstance(record, protocol.Begin)), None)
-    if begin is None:
-        if not any(isinstance(record, protocol.Gap) for record in batch.records):
-            raise Problem(400, "malformed", "A writer's first record must be Begin.", field="records")
-        # The record that said it is lost, but what follows need not be.
-        begin = protocol.Begin(sequence=1, time=now, project="default", name=run_id, resume=True)
+    if begin is not None:
+        return begin
+    if not any(isinstance(record, protocol.Gap) for record in batch.records):
+        raise Problem(400, "malformed", "A writer's first record must be Begin.", field="records")
+    # The record that said it is lost, but what follows need not be.
+    return protocol.Begin(sequence=1, time=now, project="default", name=run_id, resume=True)
+
+
+def _make_run(c: Connection, run_id: str, begin: protocol.Begin, replayed: bool, now: float) -> None:
+    began = _began(begin, now)
+    c.execute(
+        insert_into(c, Run)
+        .values(
+            id=run_id,
+            project=plain_text(begin.project, INDEXED) or "default",
+            name=plain_text(begin.name) or run_id,
+            tags=[plain_text(tag) for tag in begin.tags],
+            notes="",
+            state="lost" if replayed else "running",
+            message="",
+            created=began,
+            last_seen=began if replayed else now,
+            attempt=0,
+            dropped=0,
+            rejected=0,
+            archived=False,
+            version=0,
+            **_described(begin),
+        )
+        .on_conflict_do_nothing()
+    )
+    c.execute(
+        insert_into(c, Attempt)
+        .values(run_id=run_id, number=0, reason="", began=began)
+        .on_conflict_do_nothing()
+    )
+
+
+def _make_writer(
+    c: Connection, run_id: str, begin: protocol.Begin, batch: protocol.Batch, now: float
+) -> None:
     rank = begin.rank if fits_int64(begin.rank) else 0
-    began = min(begin.time, now) if math.isfinite(begin.time) else now
-    described = {"config": plain_json(begin.config), "commands": list(dict.fromkeys(begin.commands))}
-    if run is None:
-        c.execute(
-            insert_into(c, Run)
-            .values(
-                id=run_id,
-                project=plain_text(begin.project) or "default",
-                name=plain_text(begin.name) or run_id,
-                tags=[plain_text(tag) for tag in begin.tags],
-                notes="",
-                state="lost" if batch.replayed else "running",
-                message="",
-                created=began,
-                last_seen=began if batch.replayed else now,
-                attempt=0,
-                dropped=0,
-                rejected=0,
-                archived=False,
-                version=0,
-                **described,
-            )
-            .on_conflict_do_nothing()
-        )
-        c.execute(
-            insert_into(c, Attempt)
-            .values(run_id=run_id, number=0, reason="", began=began)
-            .on_conflict_do_nothing()
-        )
     taken = select(Writer.id).where(Writer.run_id == run_id, Writer.rank == rank).limit(1)
     if not begin.resume and not batch.replayed and c.execute(taken).first() is not None:
         raise Problem(
             409, "run-taken", f"Run {run_id!r} is written by another process; resume it, or take another id."
         )
-    newest = c.execute(select(func.max(Writer.began)).where(Writer.run_id == run_id)).scalar()
+    if batch.replayed:
+        # Dead before whoever lives now began, however late this is delivered.
+        began = _began(begin, now)
+    else:
+        # Later than every other's, whatever the clock did, for the newest process of a rank has the say.
+        newest = c.execute(select(func.max(Writer.began)).where(Writer.run_id == run_id)).scalar()
+        began = now if newest is None else max(now, math.nextafter(newest, math.inf))
     c.execute(
         insert_into(c, Writer).values(
             run_id=run_id,
@@ -153,17 +179,24 @@ def _begin(c: Connection, run_id: str, batch: protocol.Batch, now: float, run: R
             chain=0,
             recent=b"",
             dropped=0,
-            # Later than every other's, whatever the clock did, for the newest process of a rank has the say.
-            began=now if newest is None else max(now, math.nextafter(newest, math.inf)),
+            began=began,
             last_seen=now,
         )
     )
     if rank == 0 and not batch.replayed:
-        known = {key: value for key, value in described.items() if value or key == "commands"}
+        known = {key: value for key, value in _described(begin).items() if value or key == "commands"}
         c.execute(
             update(Run).where(Run.id == run_id).values(state="running", ended=None, message="", **known)
         )
-    return c.execute(select(Run).where(Run.id == run_id).with_for_update()).one()
+
+
+def _began(begin: protocol.Begin, now: float) -> float:
+    """When the process says that it began, if that can be."""
+    return min(begin.time, now) if math.isfinite(begin.time) else now
+
+
+def _described(begin: protocol.Begin) -> dict[str, Any]:
+    return {"config": plain_json(begin.config), "commands": list(dict.fromkeys(begin.commands))}
 
 
 def _store(intake: Intake, run: Row[Any], tables: list[Table]) -> None:

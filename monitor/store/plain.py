@@ -7,8 +7,13 @@ from typing import Any
 
 #: The longest text kept of a name, a title, a host, a unit.
 SHORT = 1024
+#: The longest text kept of a project: PostgreSQL indexes no more than 2704 bytes.
+INDEXED = 512
 #: The longest text kept of a help, a caption, a message.
 LONG = 16384
+#: Lists and objects in each other; what is deeper would exhaust the stack of whoever reads it.
+DEEPEST = 100
+TOO_DEEP = "(nested too deeply)"
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
@@ -19,7 +24,7 @@ def plain_text(text: str, limit: int = SHORT) -> str:
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")[:limit]
 
 
-def plain_json(value: Any) -> Any:
+def plain_json(value: Any, depth: int = DEEPEST) -> Any:
     """The value as strict JSON: non-finite numbers as strings, what JSON does not know as text."""
     match value:
         case None | bool() | int():
@@ -28,12 +33,16 @@ def plain_json(value: Any) -> Any:
             return plain_text(value, LONG)
         case float():
             return number_of(value)
-        case dict():
-            return {plain_text(str(key)): plain_json(item) for key, item in value.items()}
-        case list() | tuple():
-            return [plain_json(item) for item in value]
+        case dict() | list() | tuple():
+            return _plain_items(value, depth) if depth else TOO_DEEP
         case _:
             return plain_text(repr(value), LONG)
+
+
+def _plain_items(items: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> Any:
+    if isinstance(items, dict):
+        return {plain_text(str(key)): plain_json(item, depth - 1) for key, item in items.items()}
+    return [plain_json(item, depth - 1) for item in items]
 
 
 def fits_int64(value: int | None) -> bool:

@@ -11,9 +11,11 @@ from sqlalchemy import select
 from monitor import protocol
 from monitor.errors import Problem
 from monitor.protocol import Batch, Points, Rejection
+from monitor.store.commands import issue_command
 from monitor.store.database import Database
 from monitor.store.ingest import apply_batch
 from monitor.store.marks import list_marks
+from monitor.store.plain import DEEPEST, INDEXED, TOO_DEEP
 from monitor.store.runs import get_run, mark_lost
 from monitor.store.schema import MarkValue
 from monitor.store.series import list_series
@@ -255,6 +257,23 @@ def test_what_no_database_can_hold_is_stored_as_what_it_can(database: Database) 
     assert (series["lower"], series["upper"], series["m"], len(series["role"])) == (None, None, None, 64)
 
 
+def test_a_project_longer_than_an_index_can_hold_is_cut_off(database: Database) -> None:
+    project = "".join(map(chr, range(0x10000, 0x10400)))
+    Voice().begin(project=project).send(database)
+    assert run_of(database)["project"] == project[:INDEXED]
+
+
+def test_a_configuration_nested_beyond_reason_is_cut_off(database: Database) -> None:
+    config: dict[str, Any] = {}
+    for _ in range(900):
+        config = {"in": config}
+    Voice().begin(config=config).send(database)
+    kept = run_of(database)["config"]
+    for _ in range(DEEPEST - 1):
+        kept = kept["in"]
+    assert kept == {"in": TOO_DEEP}
+
+
 def test_a_series_is_what_it_declared_itself_to_be(database: Database) -> None:
     declared = {"unit": "nats", "direction": "higher", "lower": 0.0, "upper": 2.3, "help": "h", "role": "D"}
     declared |= {"judge": "digits-classifier", "m": 10, "n": 512}
@@ -337,6 +356,14 @@ def test_many_runs_may_begin_at_the_same_moment(database: Database) -> None:
     assert len(points_of(database, "a")) == 1
 
 
+def test_the_first_batch_sent_again_while_it_is_being_stored_is_taken_once(database: Database) -> None:
+    batch = Voice().begin().log({"a": [1.0]}, [0]).batch()
+    with ThreadPoolExecutor() as pool:
+        marks = list(pool.map(lambda _: apply_batch(database, "r", batch, NOW).receipt.high_water, range(8)))
+    assert marks == [2] * 8
+    assert points_of(database, "a") == [(0, 1.0)]
+
+
 def test_a_run_ends_as_its_main_process_says(database: Database) -> None:
     main, helper = Voice("main").begin(), Voice("helper").begin(rank=1)
     main.send(database)
@@ -378,6 +405,32 @@ def test_what_a_dead_writer_left_is_delivered_without_waking_the_run(database: D
     run = run_of(database)
     assert (run["state"], run["created"], run["last_seen"]) == ("lost", NOW, NOW)
     left.say(protocol.End, state="finished").send(database, replayed=True)
+    assert run_of(database)["state"] == "finished"
+
+
+@pytest.mark.parametrize("end_of_the_dead", [None, "failed"])
+def test_a_dead_writer_delivered_late_takes_nothing_from_the_living(
+    database: Database, end_of_the_dead: str | None
+) -> None:
+    """It ran offline and died; the process that resumed the run delivers for it, and then ends."""
+    living = Voice("living").begin(resume=True, time=NOW + 10, commands=["stop"])
+    living.send(database, now=NOW + 10)
+    dead = Voice("dead").begin(time=NOW).log({"a": [1.0]}, [0])
+    if end_of_the_dead:
+        dead.say(protocol.End, state=end_of_the_dead)
+    dead.send(database, replayed=True, now=NOW + 11)
+    assert run_of(database)["state"] == "running"
+    issue_command(database, "r", "stop", {}, now=NOW + 12)
+    assert len(living.send(database, now=NOW + 12).receipt.commands) == 1
+    living.say(protocol.End, state="finished").send(database, now=NOW + 13)
+    assert run_of(database)["state"] == "finished"
+
+
+def test_dead_writers_delivered_in_any_order_end_the_run_as_the_last_one_did(database: Database) -> None:
+    second = Voice("second").begin(resume=True, time=NOW + 10).say(protocol.End, state="finished")
+    second.send(database, replayed=True, now=NOW + 20)
+    first = Voice("first").begin(time=NOW).say(protocol.End, state="failed")
+    first.send(database, replayed=True, now=NOW + 21)
     assert run_of(database)["state"] == "finished"
 
 
