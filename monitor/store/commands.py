@@ -26,6 +26,13 @@ def issue_command(
     lifetime: float = DEFAULT_LIFETIME,
 ) -> dict[str, Any]:
     """Ask the run for something that it allowed when it began."""
+    parameters = plain_json(parameters)
+    try:
+        protocol.msgpack_encoder.encode(parameters)
+    except OverflowError:
+        # It would be repeated in every answer to the run, and none could be given.
+        detail = "An integer is beyond 64 bits."
+        raise Problem(422, "invalid", detail, field="parameters") from None
     with db.write() as c:
         run = c.execute(select(Run.attempt, Run.commands, Run.state).where(Run.id == run_id)).first()
         if run is None:
@@ -41,7 +48,7 @@ def issue_command(
             "id": secrets.token_hex(8),
             "attempt": run.attempt,
             "kind": kind,
-            "parameters": plain_json(parameters),
+            "parameters": parameters,
             "issued": now,
             "expires": now + lifetime,
             "outcome": None,
@@ -62,19 +69,16 @@ def pending_commands(c: Connection, run_id: str, now: float) -> list[protocol.Co
     return [protocol.Command(**row._mapping) for row in rows]
 
 
-def acknowledge_command(c: Connection, run_id: str, command_id: str, outcome: str, detail: str) -> bool:
-    """Book what became of a command, once; False where it is unknown or was booked before."""
-    return (
-        c.execute(
-            update(Command)
-            .where(
-                Command.run_id == run_id,
-                Command.id == plain_text(command_id),
-                Command.outcome.is_(None),
-            )
-            .values(outcome=outcome, detail=plain_text(detail, LONG))
-        ).rowcount
-        == 1
+def acknowledge_command(c: Connection, run_id: str, command_id: str, outcome: str, detail: str) -> None:
+    """Book what became of a command, once; nothing where it is unknown or was booked before."""
+    c.execute(
+        update(Command)
+        .where(
+            Command.run_id == run_id,
+            Command.id == plain_text(command_id),
+            Command.outcome.is_(None),
+        )
+        .values(outcome=outcome, detail=plain_text(detail, LONG))
     )
 
 

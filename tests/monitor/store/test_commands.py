@@ -45,6 +45,13 @@ def test_a_kind_that_the_run_did_not_allow_is_refused(database: Database, voice:
         issue_command(database, "nobody", "stop", {}, now=NOW)
 
 
+def test_what_could_not_be_sent_to_the_run_is_refused(database: Database, voice: Voice) -> None:
+    with pytest.raises(Problem) as refusal:
+        issue_command(database, "r", "stop", {"step": 2**70}, now=NOW)
+    assert (refusal.value.status, refusal.value.field) == (422, "parameters")
+    assert voice.send(database).receipt.commands == []
+
+
 def test_nobody_obeys_in_a_run_that_ended(database: Database, voice: Voice) -> None:
     issue_command(database, "r", "stop", {}, now=NOW)
     assert voice.say(protocol.End, state="finished").send(database).receipt.commands == []
