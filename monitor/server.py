@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from monitor.api.problems import answer_problem, of_status
 from monitor.api.service import Service
 from monitor.errors import Misuse
 from monitor.settings import Settings
@@ -26,7 +27,10 @@ MOST_CONNECTIONS = 1024
 
 
 class Connection(H11Protocol):
-    """Gives a request's head so long to arrive; uvicorn itself would wait for it for ever."""
+    """Gives a request's head so long to arrive; uvicorn itself would wait for it for ever.
+
+    What is not HTTP at all is answered in the one shape of all errors, too.
+    """
 
     def __init__(self, head_seconds: float, **given: Any) -> None:
         super().__init__(**given)
@@ -45,6 +49,14 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
         if self._deadline:
             self._deadline.cancel()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what uvicorn would have said
+        answer = answer_problem(of_status(400))
+        headers = [*answer.raw_headers, (b"connection", b"close")]
+        head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE and self._deadline:

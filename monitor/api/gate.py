@@ -109,6 +109,9 @@ class Gate:
             )
 
     def _enter_with_link(self, request: Request) -> Response:
+        # A link is followed by a person; a page that loads it as an image would only use up the guesses.
+        if request.headers.get("sec-fetch-dest", "document") != "document":
+            raise Problem(403, "cross-origin", "The link is to be opened, not loaded by a page.")
         self._access.check_token(request, request.query_params["token"])
         others = [
             (name, value)

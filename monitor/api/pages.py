@@ -23,6 +23,8 @@ from monitor.api.welcome import welcome_page
 from monitor.errors import Misuse, Problem
 
 PLOTLY_PATH = "/static/vendor/plotly.min.js"
+#: Longer than any token with the address it leads to; strangers may send no more.
+MOST_OF_A_FORM = 16 * 1024
 #: Kept by the browser, which asks each time whether it is still the same.
 REVALIDATED = {"cache-control": "private, no-cache"}
 
@@ -62,13 +64,25 @@ def get_page() -> Response:
 async def log_in(request: Request, service: HasService) -> Response:
     """The welcome page's form."""
     check_origin(request)
-    form = parse_qs((await request.body()).decode("latin-1"), max_num_fields=8)
+    form = await _read_form(request)
     target = local_path(form.get("next", ["/"])[0])
     try:
         service.access.check_token(request, form.get("token", [""])[0].strip())
     except Problem as problem:
         return welcome_page(request, problem, target)
     return service.access.open_session(request, target)
+
+
+async def _read_form(request: Request) -> dict[str, list[str]]:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_OF_A_FORM:
+            raise Problem(413, "too-large", f"The form has more than {MOST_OF_A_FORM} bytes.")
+    try:
+        return parse_qs(body.decode("latin-1"), max_num_fields=8)
+    except ValueError:
+        raise Problem(400, "malformed", "The form has too many fields.") from None
 
 
 @router.get(PLOTLY_PATH)

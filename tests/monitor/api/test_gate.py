@@ -11,6 +11,7 @@ from starlette.routing import Mount
 
 from monitor.api.auth import GUESS_WINDOW, MOST_GUESSES, SESSION_SECONDS
 from monitor.api.gate import PUBLIC, local_path
+from monitor.api.pages import MOST_OF_A_FORM
 from tests.monitor.api.batches import a_run
 from tests.monitor.api.running import TOKEN, Running, run_service
 
@@ -181,6 +182,13 @@ def test_the_form_with_a_wrong_token_says_so_and_stays(stranger: httpx.Client) -
     assert 'value="/compare"' in answer.text
 
 
+def test_the_form_takes_no_more_than_a_form(stranger: httpx.Client) -> None:
+    many = stranger.post("/login", data={f"field{i}": "x" for i in range(9)})
+    assert (many.status_code, many.json()["type"]) == (400, "malformed")
+    long = stranger.post("/login", data={"token": "x" * MOST_OF_A_FORM})
+    assert (long.status_code, long.json()["type"]) == (413, "too-large")
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -214,6 +222,16 @@ def test_too_many_different_wrong_tokens_are_refused_for_a_minute(
         assert browser.get("/api/v1/runs").status_code == 200  # a session is no guess
         clock.time += GUESS_WINDOW + 1
         assert guesser.get("/api/v1/runs", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_another_page_cannot_use_up_the_guesses(service_with_clock: tuple[Running, Hands]) -> None:
+    service, _ = service_with_clock
+    with service.client(token=None) as browser, service.client() as client:
+        for guess in range(2 * MOST_GUESSES):
+            headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+            refused = browser.get("/", params={"token": f"guess-{guess}"}, headers=headers)
+            assert refused.status_code == 403
+        assert client.get("/api/v1/runs").status_code == 200
 
 
 def test_a_client_left_with_an_old_token_locks_nobody_out(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import logging
+import socket
 
 import httpx
 import pytest
@@ -96,3 +98,13 @@ def test_a_failure_of_our_own_shows_nothing_of_the_inside(
     assert answer.json()["type"] == "internal"
     assert "inside" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_no_http_is_answered_in_the_same_shape(service: Running) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/json" in head.lower()
+    assert (json.loads(body)["type"], json.loads(body)["status"]) == ("malformed", 400)
