@@ -17,7 +17,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -87,6 +87,8 @@ class Webhook:
             raise DeliveryError(f"TLS failed: {error.reason or type(error).__name__}") from None
         except OSError as error:
             raise DeliveryError(f"the connection failed: {error.strerror or type(error).__name__}") from None
+        except ValueError:
+            raise DeliveryError("the webhook's address names a host that cannot be") from None
         if not 200 <= status < 300:
             raise DeliveryError(f"the receiver answered {status}")
 
@@ -117,7 +119,8 @@ class Webhook:
         def expire() -> None:
             expired.set()
             # The plain method: that of a TLS socket would say goodbye first, which takes the receiver's help.
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            with suppress(OSError):  # the receiver was faster
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
         timer = threading.Timer(self.timeout, expire)
         timer.daemon = True

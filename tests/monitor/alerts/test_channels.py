@@ -139,6 +139,8 @@ def test_only_addresses_on_the_internet_are_public(address: str, public: bool) -
         "http://h/\r\nX: y",
         "http://h:99999/",
         "http://ü.example/",
+        "http://a..b/",
+        f"http://{'a' * 64}.example/",
     ],
 )
 def test_other_schemes_and_malformed_addresses_are_refused(url: str) -> None:
