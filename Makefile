@@ -2,6 +2,8 @@
 PORT ?= 8765
 ARGS ?=
 PY := .venv/bin/python
+# A process a core, up to four, and one thread each: small networks lose more to waiting threads than they gain.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope
 
 .PHONY: help setup demo test test-all test-gpu test-compose torture lint format lock clean
 
@@ -15,10 +17,10 @@ demo: setup      ## the service and two GANs: one collapses and is found out, on
 	@$(PY) examples/demo.py --port $(PORT) $(ARGS)
 
 test: setup      ## the tests that end in a few minutes
-	$(PY) -m pytest -m "not slow and not gpu and not torture and not compose" $(ARGS)
+	$(PYTEST) -m "not slow and not gpu and not torture and not compose" $(ARGS)
 
 test-all: setup  ## the slow ones too
-	$(PY) -m pytest -m "not gpu and not torture and not compose" $(ARGS)
+	$(PYTEST) -m "not gpu and not torture and not compose" $(ARGS)
 
 test-compose: setup ## docker compose, really brought up (needs a Docker engine)
 	$(PY) -m pytest -m compose $(ARGS)
