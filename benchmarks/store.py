@@ -106,10 +106,10 @@ def fill(db: Database, run: str, points: int) -> float:
         apply_batch(db, run, batch, NOW)
         if number % 10 == 0:
             started = time.perf_counter()
-            compact(db, run, now=NOW)
+            compact(db, run)
             spent += time.perf_counter() - started
     started = time.perf_counter()
-    compact(db, run, now=NOW)
+    compact(db, run)
     return spent + time.perf_counter() - started
 
 

@@ -1,4 +1,4 @@
-"""What the service does beside answering: judge runs, deliver alerts, notice lost runs, compact.
+"""What the service does beside answering: judge runs, deliver alerts, notice lost runs, compact, tidy up.
 
 Each is a thread that sleeps until something wakes it or its next time has come. All of them may be killed at
 any moment: what they decide commits whole.
@@ -14,13 +14,15 @@ from monitor.alerts import judging
 from monitor.alerts.channels import channels_from
 from monitor.clock import Clock
 from monitor.settings import Settings
-from monitor.store import census, compactor, runs
+from monitor.store import census, compactor, images, runs
 from monitor.store.database import Database
 
 RETRY_SECONDS = 10.0
 SHORTEST_WAIT = 0.1
 LONGEST_WAIT = 3600.0
 COMPACT_SECONDS = 5.0
+#: How long images wait for their run, at least.
+UNCLAIMED_SECONDS = 3600.0
 
 #: Tells open pages: run, version, what changed.
 Publish = Callable[[str, int, frozenset[str]], None]
@@ -72,8 +74,10 @@ class Background:
         self._judge = Worker("judging", self._judge_noticed)
         self._deliver = Worker("delivery", self._deliver_due)
         self._watch = Worker("watching for lost runs", self._mark_lost)
-        self._compact = Worker("compacting", self._compact_all)
-        self._workers = [self._judge, self._deliver, self._watch, self._compact]
+        self._compact = Worker("compacting", self._compact_due)
+        self._tidy = Worker("tidying", self._drop_unclaimed)
+        self._unclaimed: frozenset[str] = frozenset()
+        self._workers = [self._judge, self._deliver, self._watch, self._compact, self._tidy]
 
     def start(self) -> None:
         with self._database.read() as connection:
@@ -130,9 +134,19 @@ class Background:
             self.notice(run)
         return min(self._settings.lost_after / 4, 15.0)
 
-    def _compact_all(self) -> float:
-        compactor.compact(self._database, now=self._clock())
-        return COMPACT_SECONDS
+    def _compact_due(self) -> float:
+        pause = COMPACT_SECONDS
+        for run in compactor.find_due(self._database, self._clock()):
+            try:
+                compactor.compact(self._database, run)
+            except Exception:
+                log.exception("compacting run %s failed and is tried again", run)
+                pause = RETRY_SECONDS
+        return pause
+
+    def _drop_unclaimed(self) -> float:
+        self._unclaimed = images.drop_unclaimed(self._database, self._unclaimed)
+        return UNCLAIMED_SECONDS
 
     def _tell(self, run: str, changed: frozenset[str]) -> None:
         with self._database.read() as connection:

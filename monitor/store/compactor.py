@@ -45,16 +45,16 @@ class _Piece(NamedTuple):
     summaries: list[dict[str, Any]]
 
 
-def compact(db: Database, run_id: str | None = None, *, now: float) -> int:
-    """Compact the tails that are due, or all of one run's; how many batches became chunks."""
+def compact(db: Database, run_id: str) -> int:
+    """Compact all of a run's tail; how many batches became chunks."""
     done = 0
-    for due in [run_id] if run_id is not None else _find_due(db, now):
-        while taken := _compact_some(db, due):
-            done += taken
+    while taken := _compact_some(db, run_id):
+        done += taken
     return done
 
 
-def _find_due(db: Database, now: float) -> list[str]:
+def find_due(db: Database, now: float) -> list[str]:
+    """The runs whose tails are due."""
     with db.read() as c:
         return list(
             c.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
 from monitor.store.database import Database, insert_into
 from monitor.store.lineage import find_lineage, shown_by
@@ -34,12 +34,6 @@ def put_image(
         if is_new:
             c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
         return is_new
-
-
-def has_image(c: Connection, run_id: str, digest: str) -> bool:
-    return (
-        c.execute(select(Blob.digest).where(Blob.run_id == run_id, Blob.digest == digest)).first() is not None
-    )
 
 
 def get_image(c: Connection, run_id: str, digest: str) -> StoredImage | None:
@@ -76,3 +70,14 @@ def list_images(
     if name is not None:
         query = query.where(Image.name == name)
     return [dict(row._mapping) for row in c.execute(query)]
+
+
+def drop_unclaimed(db: Database, suspected: frozenset[str]) -> frozenset[str]:
+    """Delete the images of suspected runs that still have not begun; answer with those to suspect next."""
+    has_run = select(Run.id).where(Run.id == Blob.run_id).exists()
+    with db.read() as c:
+        found = frozenset(c.execute(select(Blob.run_id).where(~has_run).distinct()).scalars())
+    for run_id in found & suspected:
+        with db.write() as c:
+            c.execute(delete(Blob).where(Blob.run_id == run_id, ~has_run))
+    return found - suspected

@@ -182,7 +182,7 @@ def test_what_is_compacted_is_judged_like_what_is_not(tmp_path: Any) -> None:
         for first in range(0, len(COLLAPSING), 10):
             run.epochs(COLLAPSING[first : first + 10])
             if name == "compacted":
-                compactor.compact(db, "run", now=1e6)
+                compactor.compact(db, "run")
         judge_run(db, "run", 0.0, CHANNELS)
         outcomes.append(outcome(db))
         db.close()

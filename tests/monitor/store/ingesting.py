@@ -31,7 +31,7 @@ def next_batch(voice: Voice, number: int) -> Batch:
 
 def compact_for_ever(db: Database) -> None:
     while True:
-        compact(db, "r", now=NOW)
+        compact(db, "r")
 
 
 def main(url: str, first: int) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from monitor import protocol
 from monitor.store.chunks import FULL, decode_chunk
-from monitor.store.compactor import IDLE_SECONDS, MAX_BATCHES, MAX_VALUES, compact
+from monitor.store.compactor import IDLE_SECONDS, MAX_BATCHES, MAX_VALUES, compact, find_due
 from monitor.store.database import Database
 from monitor.store.runs import delete_run
 from monitor.store.schema import Batch, Chunk, Summary
@@ -17,6 +17,10 @@ from tests.monitor.store.writing import NOW, Voice, points_of
 def count_batches(db: Database) -> int:
     with db.read() as c:
         return c.execute(select(func.count()).select_from(Batch)).scalar_one()
+
+
+def compact_due(db: Database, now: float) -> int:
+    return sum(compact(db, run) for run in find_due(db, now))
 
 
 def chunk_sizes(db: Database) -> list[int]:
@@ -33,13 +37,13 @@ def write(voice: Voice, db: Database, rows: int, now: float = NOW) -> None:
 def test_a_short_tail_of_a_living_run_is_left_alone(database: Database) -> None:
     voice = Voice().begin()
     write(voice, database, 10)
-    assert compact(database, now=NOW + IDLE_SECONDS - 1) == 0
+    assert compact_due(database, NOW + IDLE_SECONDS - 1) == 0
     assert count_batches(database) == 1
 
 
 def test_the_tail_of_a_silent_run_is_compacted(database: Database) -> None:
     write(Voice().begin(), database, 10)
-    assert compact(database, now=NOW + IDLE_SECONDS) == 1
+    assert compact_due(database, NOW + IDLE_SECONDS) == 1
     assert (count_batches(database), chunk_sizes(database)) == (0, [10])
 
 
@@ -47,16 +51,16 @@ def test_the_tail_of_an_ended_run_is_compacted(database: Database) -> None:
     voice = Voice().begin()
     write(voice, database, 10)
     voice.say(protocol.End, state="finished").send(database)
-    assert compact(database, now=NOW) == 1
+    assert compact_due(database, NOW) == 1
 
 
 def test_many_batches_or_many_values_are_compacted_at_once(database: Database) -> None:
     voice = Voice().begin()
     for _ in range(MAX_BATCHES):
         write(voice, database, 1)
-    assert compact(database, now=NOW) == MAX_BATCHES
+    assert compact_due(database, NOW) == MAX_BATCHES
     write(voice, database, MAX_VALUES)
-    assert compact(database, now=NOW) == 1
+    assert compact_due(database, NOW) == 1
     assert count_batches(database) == 0
 
 
@@ -65,7 +69,7 @@ def test_every_chunk_but_the_last_is_full(database: Database) -> None:
     total = 0
     for rows in (10, FULL - 11, 1, 1, 2 * FULL + 5, 64, 63):
         write(voice, database, rows)
-        compact(database, "r", now=NOW)
+        compact(database, "r")
         total += rows
         full, rest = divmod(total, FULL)
         assert chunk_sizes(database) == [FULL] * full + ([rest] if rest else [])
@@ -77,7 +81,7 @@ def test_the_tree_grows_a_level_whenever_one_row_is_not_enough(database: Databas
     total = 0
     for rows in (FULL, 1, 8 * FULL - 2, 1, 1, 56 * FULL - 1, 1, 3 * FULL):
         write(voice, database, rows)
-        compact(database, "r", now=NOW)
+        compact(database, "r")
         total += rows
         with database.read() as c:
             rows_of = c.execute(select(Summary).order_by(Summary.level, Summary.number)).all()
@@ -99,7 +103,7 @@ def test_attempts_and_series_have_chunks_of_their_own(database: Database) -> Non
     voice.send(database)
     voice.attempt = 1
     voice.say(protocol.Attempt, number=1, parent=0, from_step=0).log({"a": [3.0]}, [1]).send(database)
-    assert compact(database, "r", now=NOW) == 2
+    assert compact(database, "r") == 2
     assert chunk_sizes(database) == [1, 1, 1]
     assert points_of(database, "a") == [(0, 1.0), (1, 3.0)]
 
@@ -109,7 +113,7 @@ def test_compactors_that_meet_do_the_work_once(database: Database) -> None:
     for _ in range(40):
         write(voice, database, 100)
     with ThreadPoolExecutor() as pool:
-        done = list(pool.map(lambda _: compact(database, "r", now=NOW), range(4)))
+        done = list(pool.map(lambda _: compact(database, "r"), range(4)))
     assert sum(done) == 40
     assert points_of(database, "a") == [(step, float(step)) for step in range(2, 4002)]
 
@@ -130,7 +134,7 @@ def test_ingest_queries_and_compaction_do_not_disturb_each_other(database: Datab
     with ThreadPoolExecutor() as pool:
         writing, watching = pool.submit(ingest), pool.submit(watch)
         while not writing.done():
-            compact(database, "r", now=NOW)
+            compact(database, "r")
         writing.result()
         watching.result(timeout=60)
     assert seen == sorted(seen)
@@ -142,7 +146,7 @@ def test_a_run_that_is_deleted_meanwhile_is_left_deleted(database: Database) -> 
     for _ in range(20):
         write(voice, database, 500)
     with ThreadPoolExecutor() as pool:
-        compacting = pool.submit(compact, database, "r", now=NOW)
+        compacting = pool.submit(compact, database, "r")
         delete_run(database, "r")
         compacting.result()
     assert chunk_sizes(database) == []

@@ -36,7 +36,7 @@ def test_a_killed_server_loses_and_doubles_nothing(database_url: str, kills: int
             assert {series["count"] for series in list_series(c, "r")} == {len(stored)}
         db.close()
     db = Database(database_url)
-    compact(db, "r", now=NOW)
+    compact(db, "r")
     voice = batches_from(acknowledged)
     for number in range(acknowledged, acknowledged + 5):
         apply_batch(db, "r", next_batch(voice, number), NOW)

@@ -10,7 +10,7 @@ from monitor import protocol
 from monitor.errors import Problem
 from monitor.store.compactor import compact
 from monitor.store.database import Database, insert_into
-from monitor.store.images import get_image, has_image, list_images, put_image
+from monitor.store.images import drop_unclaimed, get_image, list_images, put_image
 from monitor.store.marks import list_marks
 from monitor.store.runs import delete_run, get_run, list_runs, update_run
 from monitor.store.schema import Alert, Base
@@ -138,7 +138,7 @@ def test_a_deleted_run_is_gone_entirely_and_nothing_else_is(database: Database) 
         voice.log({"a": [1.0]}, [0], marks=[0]).say(protocol.Mark, index=0, step=0)
         voice.say(protocol.Image, name="s", step=0, digest="1" * 64).say(protocol.Gap, last=10, reason="x")
         voice.send(database)
-        compact(database, run, now=NOW)
+        compact(database, run)
         voice.log({"a": [2.0]}, [1]).send(database)
         put_image(database, run, "1" * 64, media_type="image/png", width=1, height=1, data=b"png")
     before = rows_of(database, "kept")
@@ -176,7 +176,7 @@ def test_images_are_stored_once_and_listed_in_order(database: Database) -> None:
     with database.read() as c:
         assert get_image(c, "r", "1" * 64) == ("image/png", b"png")
         assert get_image(c, "r", "2" * 64) is None
-        assert (has_image(c, "r", "1" * 64), has_image(c, "other", "1" * 64)) == (True, False)
+        assert get_image(c, "other", "1" * 64) is None
         first, second = list_images(c, "r", "s")
         assert [image["name"] for image in list_images(c, "r")] == ["other", "s", "s"]
     assert first == {
@@ -198,6 +198,19 @@ def test_an_image_may_arrive_before_its_run(database: Database) -> None:
     begin(database, "r").say(protocol.Image, name="s", step=0, digest="1" * 64).send(database)
     with database.read() as c:
         assert list_images(c, "r")[0]["width"] == 1
+
+
+def test_images_whose_run_never_comes_are_dropped_the_second_time_they_are_found(database: Database) -> None:
+    begin(database, "here")
+    for run in ("here", "late", "never"):
+        put_image(database, run, "1" * 64, media_type="image/png", width=1, height=1, data=b"x")
+    suspected = drop_unclaimed(database, frozenset())
+    assert suspected == {"late", "never"}
+    begin(database, "late")
+    assert drop_unclaimed(database, suspected) == frozenset()
+    with database.read() as c:
+        kept = [run for run in ("here", "late", "never") if get_image(c, run, "1" * 64)]
+    assert kept == ["here", "late"]
 
 
 def test_marks_and_images_follow_the_lineage(database: Database) -> None:

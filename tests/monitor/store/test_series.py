@@ -40,7 +40,7 @@ def write(
         voice.log({"a": values[start:end]}, steps[start:end], times=[NOW + t for t in range(start, end)])
         voice.send(db)
         if i < compacted:
-            compact(db, run, now=NOW)
+            compact(db, run)
     return run
 
 
@@ -114,7 +114,7 @@ def test_a_single_spike_in_many_levels_of_summaries_is_drawn(database: Database,
         end = {0: 30_000, 30_000: 69_000, 69_000: count}[start]
         voice.log({"a": values[start:end]}, steps[start:end].tolist()).send(database)
         if end < count:
-            compact(database, "r", now=NOW)
+            compact(database, "r")
     columns = draw(database, buckets)
     assert buckets / 3 <= len(columns["step"]) <= buckets
     assert (min(columns["min"]), max(columns["max"]), sum(columns["non_finite"])) == (-50.0, 50.0, 1)
@@ -137,11 +137,11 @@ def test_compaction_changes_no_answer(database: Database) -> None:
         expected += zip(steps.tolist(), values.tolist(), strict=True)
         if chance.random() < 0.4:
             before = points_of(database, "a")
-            assert compact(database, "r", now=NOW) > 0
+            assert compact(database, "r") > 0
             assert points_of(database, "a") == before
     assert points_of(database, "a") == sorted(expected, key=lambda point: point[0])
-    assert compact(database, "r", now=NOW) >= 0
-    assert compact(database, "r", now=NOW) == 0
+    assert compact(database, "r") >= 0
+    assert compact(database, "r") == 0
 
 
 def test_the_mean_of_a_bucket_is_the_mean_of_its_finite_values(database: Database) -> None:
@@ -157,7 +157,7 @@ def test_the_mean_of_a_bucket_is_the_mean_of_its_finite_values(database: Databas
 def test_a_rewind_shows_the_parent_up_to_the_step_and_then_its_own(database: Database) -> None:
     voice = Voice().begin().log({"a": [float(s) for s in range(100)]}, list(range(100)))
     voice.say(protocol.Mark, index=0, step=50).say(protocol.Mark, index=1, step=99).send(database)
-    compact(database, "r", now=NOW)
+    compact(database, "r")
     voice.attempt = 1
     voice.say(protocol.Attempt, number=1, parent=0, from_step=59, reason="collapsed")
     voice.log({"a": [-1.0] * 10}, list(range(60, 70))).send(database)
@@ -218,7 +218,7 @@ def test_distributions_show_the_last_of_a_bucket_and_its_whole_extent(database: 
         assert {key: values[0] for key, values in merged["quantiles"].items()} == dict(
             zip(protocol.DISTRIBUTION_FIELDS, [-99.0, 1, 2, 3, 4, 5, 6, 7, 99.0, 4.5, 1000.0], strict=True)
         )
-        compact(database, "r", now=NOW)
+        compact(database, "r")
     with database.read() as c:
         assert list_series(c, "r")[0]["last"] == 4.5
 
@@ -231,7 +231,7 @@ def test_a_listing_says_how_much_a_series_holds(database: Database) -> None:
             a, b = list_series(c, "r")
         assert (a["count"], a["first_step"], a["last_step"], a["last"], a["non_finite"]) == (4, 2, 9, 3.0, 1)
         assert (b["count"], b["last_step"]) == (3, 9)
-        compact(database, "r", now=NOW)
+        compact(database, "r")
 
 
 def test_a_declared_series_without_points_is_listed(database: Database) -> None:
