@@ -24,7 +24,7 @@ from torch.autograd import backward
 
 from trainer import networks
 from trainer.config import Config
-from trainer.critics import CRITICS, RawCritic
+from trainer.critics import CRITICS, RawCritic, score_both
 from trainer.losses import LOSSES
 from trainer.optimizer import ResumableAdam
 from trainer.probes import Watch
@@ -77,7 +77,7 @@ class Subject:
         for _ in range(self.config.n_dis):
             with torch.no_grad():
                 fake = self.sample(self.config.batch.d)
-            h_real, h_fake = self.critic(torch.cat([self.real, fake])).chunk(2)
+            h_real, h_fake = score_both(self.critic, self.real, fake)
             for_D.zero_grad()
             backward(self.loss.discriminator(h_real, h_fake))
             for_D.step()

@@ -1,8 +1,8 @@
 """Critics: what stands between a discriminator ``f`` and the loss.
 
 A critic is called with a batch of images ``[N, C, H, W]`` and returns ``h``, one number a sample, part of the
-graph of the discriminator's parameters and of the images. Real and generated images go through it in one
-call. ``critic.D`` is the discriminator as it is, which probes measure.
+graph of the discriminator's parameters and of the images. ``critic.D`` is the discriminator as it is, which
+probes measure.
 """
 
 from typing import Final, Protocol
@@ -17,6 +17,8 @@ from trainer.errors import ConfigError
 
 class Critic(Protocol):
     D: nn.Module
+    #: Whether a sample's score depends on the others of its call (batch norm in D).
+    mixes_samples: bool
 
     def __call__(self, images: Tensor) -> Tensor: ...
 
@@ -32,6 +34,7 @@ class RawCritic:
 
     def __init__(self, D: nn.Module) -> None:
         self.D = D
+        self.mixes_samples = mixing_layer(D) is not None
 
     def __call__(self, images: Tensor) -> Tensor:
         scores: Tensor = self.D(images)
@@ -61,6 +64,8 @@ class GradientNormalizedCritic:
     gradient, and is counted in ``undefined``. Healthy: the count stays 0. Sick: it grows, the discriminator
     is dying.
     """
+
+    mixes_samples = False
 
     def __init__(self, D: nn.Module) -> None:
         refuse_mixing_layers(D)
@@ -97,14 +102,31 @@ def gradient_normalize(f: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     return h, is_dead.sum()
 
 
+def score_both(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """``h`` of real and of generated images, in one call where that is the same.
+
+    Under batch norm it is not: one call would tell a sample's origin by the statistics of the whole, which
+    the generator's step, all generated, never sees. Real and generated images are then batches of their own.
+    """
+    if critic.mixes_samples:
+        return critic(real), critic(fake)
+    h = critic(torch.cat([real, fake]))
+    return h[: len(real)], h[len(real) :]
+
+
+def mixing_layer(D: nn.Module) -> tuple[str, nn.Module] | None:
+    """The first layer whose output for one sample depends on the others, and its name."""
+    return next(((name, layer) for name, layer in D.named_modules() if isinstance(layer, _BatchNorm)), None)
+
+
 def refuse_mixing_layers(D: nn.Module) -> None:
-    """A layer whose output for one sample depends on the others makes the gradient of the sum meaningless."""
-    for name, layer in D.named_modules():
-        if isinstance(layer, _BatchNorm):
-            raise ConfigError(
-                f"layer {name!r} of the discriminator ({type(layer).__name__}) mixes samples, and a "
-                "normalized critic takes the gradient of every sample: build D without batch norm"
-            )
+    """One makes the gradient of the sum meaningless for a sample."""
+    if (found := mixing_layer(D)) is not None:
+        name, layer = found
+        raise ConfigError(
+            f"layer {name!r} of the discriminator ({type(layer).__name__}) mixes samples, and a "
+            "normalized critic takes the gradient of every sample: build D without batch norm"
+        )
 
 
 CRITICS: Final[dict[CriticName, type[RawCritic] | type[GradientNormalizedCritic]]] = {

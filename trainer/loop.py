@@ -16,7 +16,7 @@ from tqdm import tqdm
 from trainer import networks
 from trainer.checkpoint import Checkpoint, CheckpointDirectory, Stateful
 from trainer.config import Config
-from trainer.critics import CRITICS
+from trainer.critics import CRITICS, score_both
 from trainer.data import ImageSet, Shuffled
 from trainer.declarations import declare_training
 from trainer.ema import MovingAverage
@@ -92,7 +92,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
             real = data.draw()
             with torch.no_grad():
                 fake = G(latents.draw(config.batch.d))
-            h_real, h_fake = critic(torch.cat([real, fake])).chunk(2)
+            h_real, h_fake = score_both(critic, real, fake)
             loss_D = loss.discriminator(h_real, h_fake)
             optimizer_D.zero_grad()
             backward(loss_D)
@@ -120,7 +120,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
             rates = {"learning_rate/g": config.lr.g, "learning_rate/d": config.lr.d}
             run.log(rates | critic.numbers(), step=step, mark=evaluation.mark)
             progress.set_postfix(in_short(epoch, evaluation))
-            if epoch % config.checkpoints.every == 0:
+            if schedule.ends_epoch(step, every=config.checkpoints.every):
                 saved_at = step if saves(checkpoints, step, config, parts) else saved_at
     progress.close()
 

@@ -26,5 +26,6 @@ class Schedule:
         """How many epochs are over after ``step``."""
         return self.images_seen(step) // self.images
 
-    def ends_epoch(self, step: int) -> bool:
-        return self.epoch(step) > self.epoch(step - 1)
+    def ends_epoch(self, step: int, every: int = 1) -> bool:
+        """Whether an epoch is over with this step; with ``every``, one of the multiples of it."""
+        return self.epoch(step) // every > self.epoch(step - 1) // every

@@ -36,6 +36,11 @@ def test_a_step_that_sees_more_than_the_whole_set_ends_several_epochs_at_one_mar
     assert all(plan.ends_epoch(step) for step in (1, 2, 3))
 
 
+def test_what_is_due_every_so_many_epochs_is_due_also_where_a_step_leaps_over_that_epoch() -> None:
+    plan = schedule(images=10, batch=32, epochs=30)
+    assert [plan.epoch(step) for step in range(1, 11) if plan.ends_epoch(step, every=10)] == [12, 22, 32]
+
+
 def test_training_ends_by_steps_or_by_epochs_whichever_comes_first() -> None:
     assert schedule(100, 10, steps=7).last_step == 7
     assert schedule(100, 10, epochs=2).last_step == 20
