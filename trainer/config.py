@@ -159,7 +159,7 @@ class Config:
         )
         require(self.epochs is None or self.epochs > 0, f"epochs = {self.epochs} must be positive")
         require(self.steps is None or self.steps > 0, f"steps = {self.steps} must be positive")
-        require(self.seed >= 0, f"seed = {self.seed} must not be negative")
+        require(0 <= self.seed < 2**63, f"seed = {self.seed} must lie between 0 and 2^63 - 1")
         require(
             self.critic == "raw" or self.network.norm_d == "none",
             f"critic = {self.critic} takes the gradient of every sample, and batch norm in the discriminator "

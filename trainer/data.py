@@ -21,6 +21,7 @@ from torch import Tensor
 
 from trainer.config import Config
 from trainer.errors import DataError
+from trainer.randomness import derived
 
 logger = logging.getLogger(__name__)
 
@@ -161,9 +162,10 @@ class Shuffled:
 
     def draw(self) -> Tensor:
         """The next batch, float32 [batch, C, H, W] on the device."""
-        index = torch.cat(list(self._next_indices())).to(self.images.device)
-        chosen = self.images[index].to(self.device, non_blocking=True)
-        return to_unit_range(chosen)
+        chosen = self.images[torch.cat(list(self._next_indices()))]
+        if self.device.type == "cuda" and not chosen.is_cuda:
+            chosen = chosen.pin_memory()  # what crosses from other memory is waited for
+        return to_unit_range(chosen.to(self.device, non_blocking=True))
 
     def _next_indices(self) -> Iterator[Tensor]:
         """``batch`` indices, from two or more passes where a pass ends within the batch."""
@@ -177,9 +179,10 @@ class Shuffled:
 
     def _order_of_pass(self, number: int) -> Tensor:
         if self._order[0] != number:
-            seed = np.random.SeedSequence([self.seed, number]).generate_state(1, np.uint64)
-            generator = torch.Generator().manual_seed(int(seed[0] >> np.uint64(1)))
-            self._order = (number, torch.randperm(len(self.images), generator=generator))
+            generator = torch.Generator().manual_seed(derived(self.seed, number))
+            order = torch.randperm(len(self.images), generator=generator)
+            # Once a pass, so that no batch waits for its indices to cross.
+            self._order = (number, order.to(self.images.device, non_blocking=True))
         return self._order[1]
 
     def state_dict(self) -> dict[str, int]:

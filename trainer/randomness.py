@@ -32,6 +32,12 @@ class Latents:
         self.generator.set_state(state["generator"])
 
 
+def derived(seed: int, *purpose: int) -> int:
+    """A seed of its own: what is drawn from it has nothing in common with what is drawn from ``seed``."""
+    state = np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """What is drawn inside from torch's global generator follows from ``seed``; afterwards it is as it was

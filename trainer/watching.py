@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -12,6 +12,10 @@ from trainer.data import ImageSet
 from trainer.probes.judges import Judge
 from trainer.probes.judges.digits import digits_judge
 from trainer.probes.watch import Watch as ProbeWatch
+from trainer.randomness import derived
+
+#: What the evaluation's seed is derived by; the passes over the data are derived by one number.
+EVALUATION: Final = (0, 1)
 
 
 class Run(Protocol):
@@ -86,7 +90,8 @@ def probes(run: Run, subject: Subject) -> Watch:
         judge=judge,
         z=config.network.z_dim,
         every={} if judge else {"quality": None},
-        seed=config.seed,
+        # Not the seed itself: the latents that are judged would be the first that were trained with.
+        seed=derived(config.seed, *EVALUATION),
     )
 
 

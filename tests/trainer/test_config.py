@@ -78,6 +78,8 @@ def test_settings_cannot_be_changed_behind_a_runs_back() -> None:
         (lambda: replace(RECIPES["digits-gn"](), epochs=None), "when does training end"),
         (lambda: replace(RECIPES["digits-gn"](), epochs=0), "epochs"),
         (lambda: replace(RECIPES["digits-gn"](), steps=-1), "steps"),
+        (lambda: replace(RECIPES["digits-gn"](), seed=-1), "seed = -1"),
+        (lambda: replace(RECIPES["digits-gn"](), seed=2**63), "seed = 9223372036854775808"),
         (lambda: replace(RECIPES["digits-gn"](), n_dis=0), "n-dis"),
         (lambda: replace(RECIPES["digits-gn"](), data=Path("faces")), "--dataset images"),
         (lambda: replace(RECIPES["digits-gn"](), size=16), "8 pixels wide"),

@@ -12,13 +12,17 @@ from torch import Tensor
 
 from tests.trainer.recording import RecordingRun
 from tests.trainer.states import assert_identical, last_state
+from trainer import networks
 from trainer.checkpoint import CheckpointDirectory
 from trainer.config import Batch, Checkpoints, Config, Ema, LearningRate, Network
+from trainer.critics import CRITICS
 from trainer.data import ImageSet, load
 from trainer.loop import Outcome, train
+from trainer.probes import Watch
+from trainer.randomness import Latents
 from trainer.recipes import RECIPES
 from trainer.stopping import Stopping
-from trainer.watching import Unwatched, WatchFactory, probes
+from trainer.watching import Subject, Unwatched, WatchFactory, probes
 
 CPU = torch.device("cpu")
 
@@ -135,6 +139,20 @@ def test_a_watched_training_that_goes_on_logs_what_the_uninterrupted_one_logs(tm
 
     angles = {"angle/iter/g", "angle/iter/d", "angle/epoch/g", "angle/epoch/d", "loss/g", "loss/d"}
     assert said(first, second) == said(whole)
+
+
+def test_the_latents_that_are_judged_are_none_that_were_trained_with(tmp_path: Path) -> None:
+    settings = config()
+    trained_with = Latents(settings.network.z_dim, settings.seed, CPU).draw(64)
+    G, D = networks.build(settings)
+    subject = Subject(settings, G, D, G, CRITICS[settings.critic](D), images())
+    watch = probes(RecordingRun(), subject)
+    assert isinstance(watch, Watch)
+    assert watch.evaluator is not None
+    judged: list[Tensor] = []
+    G.register_forward_pre_hook(lambda _, inputs: judged.append(inputs[0]))
+    watch.evaluator.look()
+    assert not torch.equal(judged[0], trained_with)
 
 
 def test_two_trainings_of_one_seed_are_one_and_another_seed_is_another(tmp_path: Path) -> None:
