@@ -55,8 +55,8 @@ def dcgan64_gn() -> Config:
     """DCGAN at 64 pixels under gradient normalization, for any folder of images or packed ``.npz``.
 
     Networks: DCGAN (Radford et al. 2016, P: channels 512 to 64, batch norm in G), without batch norm in D,
-    which GN forbids. Hinge loss, betas, learning rates, batches and EMA: GN's ResNet rows (P). One
-    discriminator step: GN's CNN rows (C). Epochs: O.
+    which GN forbids. Hinge loss, betas, learning rates, batches and EMA: GN's ResNet rows (P), without the
+    decay of the rates to 0 that their code has. One discriminator step: GN's CNN rows (C). Epochs: O.
     """
     return Config(
         recipe="dcgan64-gn",
@@ -76,9 +76,10 @@ def dcgan64_gn() -> Config:
 
 
 def dcgan64_nsgan() -> Config:
-    """DCGAN as it was published, for any folder of images or packed ``.npz``.
+    """DCGAN close to how it was published, for any folder of images or packed ``.npz``.
 
-    Networks, learning rate 2e-4, beta1 0.5, batch 128: Radford et al. 2016 (P). Epochs: O.
+    Networks, initialization, learning rate 2e-4, beta1 0.5, batch 128: Radford et al. 2016 (P). Latents are
+    normal, where the paper's are uniform, and beta2 is 0.999, which it does not state: O. Epochs: O.
     """
     return Config(
         recipe="dcgan64-nsgan",

@@ -4,11 +4,12 @@ A judge assigns every sample to one of m modes (a digit, an identity, a bin). Th
 biased low when samples are few, so the frequencies are first shrunk toward the uniform ``1/m`` by James and
 Stein's rule (Hausser and Strimmer, 2009):
 
-    lambda = (1 - sum p_j^2) / ((n - 1) sum (1/m - p_j)^2)      clipped to [0, 1]; 1 where the denominator
-    is 0 D      = - sum q_j ln q_j,   q_j = lambda/m + (1 - lambda) p_j
+    lambda = (1 - sum p_j^2) / ((n - 1) sum (1/m - p_j)^2)
+    D      = - sum q_j ln q_j,   q_j = lambda/m + (1 - lambda) p_j
 
-in nats, at most ``ln m``. Healthy: near the same estimate for real images. Sick: it falls, modes are being
-dropped; near 0 the generator draws one thing.
+with lambda clipped to [0, 1], and 1 where its denominator is 0; D in nats, at most ``ln m``. Healthy: near
+the same estimate for real images. Sick: it falls, modes are being dropped; near 0 the generator draws one
+thing.
 """
 
 import math
@@ -53,8 +54,7 @@ def james_stein_entropy(counts: Sequence[int] | NDArray[np.int64], m: int) -> Di
     if len(seen) == 0:
         return Diversity(math.nan, math.nan, math.nan, 0, math.nan)
     # Modes with equal counts are one term with a multiplicity, those without samples one more: cost and
-    # memory follow the
-    # distinct counts, at most sqrt(2 n), whatever m is.
+    # memory follow the distinct counts, at most sqrt(2 n), whatever m is.
     values, multiplicity = np.unique(seen, return_counts=True)
     values = np.append(values, 0.0)
     multiplicities: Floats = np.append(multiplicity, m - len(seen)).astype(np.float64)
