@@ -2,10 +2,10 @@
 
     judge_run(db, run_id, now, channels=()) -> frozenset({"alerts"}) or frozenset()
 
-Call it after each batch of the run, after its state changed (lost, finished, failed) and once at the start
-for every run that is not archived. ``channels`` are the names of the configured channels: every transition
-that people are told of waits in the outbox once for each. The answer is what changed, for the server-sent
-events; the run's ``version`` is raised in the same transaction.
+Call it after each batch that says something new (``Applied.is_news``), after the run's state changed (lost,
+finished, failed) and once at the start for every run that is not archived. ``channels`` are the names of the
+configured channels: every transition that people are told of waits in the outbox once for each. The answer is
+what changed, for the server-sent events; the run's ``version`` is raised in the same transaction.
 
 Everything that one page of records leads to commits at once: the detector's state and cursor, the alert, its
 transition, the outbox row. A kill at any point repeats work and neither loses nor doubles an alert. Reading
@@ -50,7 +50,10 @@ def judge_run(db: Database, run_id: str, now: float, channels: Sequence[str] = (
         if judgement is None or not judgement.is_due:
             break
         with db.write() as c:
-            changed |= _commit(c, run_id, judgement, channels, now)
+            moved = _commit(c, run_id, judgement, channels, now)
+        changed |= bool(moved)
+        if moved is not None and not judgement.watch.has_more:
+            break
     return frozenset({"alerts"}) if changed else frozenset()
 
 
@@ -68,10 +71,13 @@ def _think(c: Connection, run_id: str, now: float) -> _Judgement | None:
     return _Judgement(facts.attempt, watch, findings, watch.has_moved or any(moves))
 
 
-def _commit(c: Connection, run_id: str, judgement: _Judgement, channels: Sequence[str], now: float) -> bool:
+def _commit(
+    c: Connection, run_id: str, judgement: _Judgement, channels: Sequence[str], now: float
+) -> bool | None:
+    """Whether an alert moved; None, and nothing stored, where another judge was faster."""
     facts = detectors.run_facts(c, run_id, lock=True)
     if facts is None or facts.attempt != judgement.attempt or not judgement.watch.claim(c):
-        return False
+        return None
     changed = False
     for finding in judgement.findings:
         changed |= alerts.apply_finding(c, run_id, finding, channels, now)

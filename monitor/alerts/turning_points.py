@@ -34,6 +34,8 @@ class Watch:
         self.attempt = segments[-1].attempt
         self.roles = roles
         self.has_moved = False
+        #: Whether there are marks behind the page just read.
+        self.has_more = False
         self._expected: int | None = None
         self._cursor = 0
         #: Marks of the attempt below this were judged by an older detector: its alerts stand.
@@ -62,11 +64,14 @@ class Watch:
             watch._told = standing.cursor
         for segment in segments[:-1]:
             watch._replay(c, segment)
+            # Stored at once, or all of the parents would be read again until the attempt's first mark.
+            watch.has_moved = True
         return watch
 
     def read(self, c: Connection, *, is_over: bool) -> list[Finding]:
         """Judge the next page of complete marks."""
         marks = detectors.marks_from(c, self.run_id, self.segments[-1], self._cursor, PAGE + 1)
+        self.has_more = len(marks) > PAGE
         findings: list[Finding] = []
         for mark, arrived, record in self._records(c, marks):
             has_successor = mark.index < marks[-1].index or is_over
@@ -165,6 +170,7 @@ class Watch:
     def _state(self) -> dict[str, Any]:
         return {
             "detector": self._detector.state(),
+            "told": self._told,
             "last_step": self._last_step,
             "usual": sorted(self._usual),
             "recent": [list(place) for place in self._recent],
@@ -172,7 +178,7 @@ class Watch:
 
     def _restore(self, standing: Standing) -> None:
         state = standing.state
-        self._cursor = standing.cursor
+        self._cursor, self._told = standing.cursor, state["told"]
         self._detector = TurningPointDetector.from_state(state["detector"], self._meta)
         self._last_step, self._usual = state["last_step"], frozenset(state["usual"])
         self._recent = [(step, epoch) for step, epoch in state["recent"]]

@@ -76,6 +76,7 @@ def _apply(service: Service, run: str, media_type: str, body: bytes) -> Receipt:
     service.metrics.count_batch(batch)
     if applied.changed:
         service.broker.publish(run, applied.run_version, applied.changed)
+    if applied.is_news:
         service.background.notice(run)
     return applied.receipt
 

@@ -164,17 +164,20 @@ def points_between(
 
 def _compacted(c: Connection, run_id: str, attempt: int, series_id: int, after: int) -> list[Columns]:
     """The chunks that may hold something behind ``after``: from the newest back to the first before it."""
-    payloads = c.execute(
+    newest_first = (
         select(Chunk.payload)
         .where(Chunk.run_id == run_id, Chunk.series_id == series_id, Chunk.attempt == attempt)
         .order_by(Chunk.number.desc())
-    ).scalars()
+        # Or PostgreSQL would send all there are before the first is looked at.
+        .execution_options(yield_per=4)
+    )
     found: list[Columns] = []
-    for payload in payloads:
-        columns = decode_chunk(payload)
-        if columns.steps.max() <= after:
-            break
-        found.append(columns)
+    with c.execute(newest_first) as payloads:
+        for payload in payloads.scalars():
+            columns = decode_chunk(payload)
+            if columns.steps.max() <= after:
+                break
+            found.append(columns)
     return found[::-1]
 
 

@@ -36,6 +36,8 @@ class Applied:
     receipt: Receipt
     run_version: int
     changed: frozenset[str]
+    #: Whether the run is to be judged: most batches hold numbers between two marks, and nothing else.
+    is_news: bool = False
 
 
 def apply_batch(db: Database, run_id: str, batch: protocol.Batch, now: float) -> Applied:
@@ -233,6 +235,7 @@ def _conclude(intake: Intake, run: Row[Any], writer: Row[Any]) -> Applied:
         if run.state == "lost":
             intake.of_run.setdefault("state", "running")
             intake.changed.add("state")
+            intake.is_news = True
     is_new = batch.last > writer.high_water
     version = intake.version if is_new or intake.changed else run.version
     if intake.of_run or version != run.version:
@@ -247,7 +250,7 @@ def _conclude(intake: Intake, run: Row[Any], writer: Row[Any]) -> Applied:
         rejected=intake.rejected[:MAX_LISTED],
         commands=_commands_for(intake, writer),
     )
-    return Applied(receipt, version, frozenset(intake.changed))
+    return Applied(receipt, version, frozenset(intake.changed), intake.is_news)
 
 
 def _commands_for(intake: Intake, writer: Row[Any]) -> list[protocol.Command]:

@@ -73,8 +73,10 @@ def store_points(intake: Intake, tables: list[Table]) -> None:
             payload=encode_tail(groups),
         )
     )
-    _add_totals(intake, groups)
+    sums = _sums(groups)
+    _add_totals(intake, sums)
     _store_mark_values(intake, marks)
+    intake.is_news |= bool(marks) or any(part.non_finite for part in sums.values())
 
 
 def _series_of(intake: Intake, registry: Registry, table: Table) -> dict[str, int]:
@@ -118,7 +120,7 @@ def _sums(groups: Iterable[Group]) -> dict[int, _Sum]:
     return sums
 
 
-def _add_totals(intake: Intake, groups: list[Group]) -> None:
+def _add_totals(intake: Intake, sums: dict[int, _Sum]) -> None:
     insert = insert_into(intake.c, Total)
     new = insert.excluded
     newer = new.last_step >= Total.last_step
@@ -148,7 +150,7 @@ def _add_totals(intake: Intake, groups: list[Group]) -> None:
                 "last": text_of(part.last),
                 "compacted": 0,
             }
-            for series, part in sorted(_sums(groups).items())
+            for series, part in sorted(sums.items())
         ],
     )
 

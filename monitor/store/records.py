@@ -26,6 +26,7 @@ def store_records(intake: Intake) -> None:
     for record in sorted(others, key=lambda record: record.sequence):
         if record.sequence <= intake.after:
             continue
+        intake.is_news |= not isinstance(record, protocol.Image | protocol.Acknowledgement | protocol.Gap)
         match record:
             case protocol.Begin():
                 intake.changed.add("state")

@@ -80,11 +80,11 @@ def decode_tail(payload: bytes) -> Iterator[Group]:
 def select_series(payloads: Iterable[bytes], wanted: Iterable[int] | None = None) -> dict[int, Columns]:
     """The points of each wanted series (or of all), in the order in which they came."""
     found: dict[int, list[Columns]] = {}
-    keep = None if wanted is None else np.fromiter(wanted, np.uint32)
+    keep = None if wanted is None else frozenset(wanted)
     for payload in payloads:
         for group in decode_tail(payload):
-            hits = range(len(group.series)) if keep is None else np.flatnonzero(np.isin(group.series, keep))
-            for column in hits:
-                part = Columns(group.steps, group.times, group.values[column])
-                found.setdefault(int(group.series[column]), []).append(part)
+            for column, series in enumerate(group.series.tolist()):
+                if keep is None or series in keep:
+                    part = Columns(group.steps, group.times, group.values[column])
+                    found.setdefault(series, []).append(part)
     return {series: Columns.join(parts) for series, parts in found.items()}

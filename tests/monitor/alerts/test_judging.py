@@ -3,9 +3,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from monitor import protocol
+from monitor.alerts import turning_points
 from monitor.alerts.judging import judge_run
 from monitor.store import alerts, compactor, runs
 from monitor.store.database import Database
@@ -246,6 +247,36 @@ def test_a_rollback_ends_the_alert_and_the_new_attempt_remembers_the_steady_phas
     second = next(alert for alert in alerts_of(db) if alert["attempt"] == 1)
     assert second["state"] == "firing"
     assert second["onset_step"] == 56 * STEPS
+
+
+def test_a_new_attempt_reads_the_part_of_its_parents_once(db: Database) -> None:
+    run = Training(db)
+    run.epochs(COLLAPSING)
+    run.rewind(45 * STEPS, 2.0)
+    judge_run(db, "run", 2.0, CHANNELS)
+    with db.read() as c:
+        standings = c.execute(select(DetectorState.attempt, DetectorState.cursor)).all()
+    assert [tuple(standing) for standing in standings] == [(1, 0)]
+
+
+def test_a_detector_that_was_replaced_judges_page_by_page_and_tells_nothing_again(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turning_points, "PAGE", 20)
+    run = Training(db)
+    run.epochs([*COLLAPSING[:60], *training(60, 3)])
+    judge_run(db, "run", 1.0, CHANNELS)
+    before = outcome(db)
+    assert [alert["state"] for alert in before[0]] == ["resolved"]
+    with db.write() as c:
+        (state,) = c.execute(select(DetectorState.state)).scalars()
+        old = state | {"detector": state["detector"] | {"version": 0}}
+        c.execute(update(DetectorState).values(state=old))
+    run.epoch(training(1, 4)[0], 2.0)
+    judge_run(db, "run", 2.0, CHANNELS)
+    after = outcome(db)
+    assert (after[0], after[2]) == (before[0], before[2])
+    assert cursor(db) == run.mark
 
 
 def test_a_dip_is_suspected_and_told_to_nobody(db: Database) -> None:

@@ -310,6 +310,18 @@ def test_values_that_name_a_mark_are_kept_by_mark(database: Database) -> None:
     assert run_of(database)["epoch"] == 1.0
 
 
+def test_numbers_between_two_marks_are_no_news_to_a_judge(database: Database) -> None:
+    voice = Voice().begin()
+    assert voice.send(database).is_news
+    assert not voice.log({"a": [1.0]}, [1]).send(database).is_news
+    assert not voice.send(database).is_news
+    assert voice.log({"a": [math.nan]}, [2]).send(database).is_news
+    assert voice.say(protocol.Mark, index=0, step=2).send(database).is_news
+    assert voice.log({"a": [1.0]}, [2], marks=[0]).send(database).is_news
+    mark_lost(database, NOW + 100, 60)
+    assert voice.send(database, now=NOW + 100).is_news
+
+
 def test_a_second_process_cannot_take_a_run_by_accident(database: Database) -> None:
     Voice("one").begin().send(database)
     problem = refusal_of(database, Voice("two").begin().batch())
