@@ -2,7 +2,7 @@
 # Makes .venv with everything pinned in requirements/: sh requirements/install.sh [EXTRA ...]
 #   PYTHON=/path/to/python3   which interpreter (3.11, 3.12 or 3.13; by default the first found of python3.12, 3.13, 3.11, python3)
 #   TORCH=cpu                 a CPU-only torch from PyTorch's own index (TORCH=cu130 and so on likewise); by default the package index's build
-# A second run with the same requirements returns at once.
+# What was chosen stays chosen until it is named again. A second run with the same requirements returns at once.
 set -eu
 cd "$(dirname "$0")/.."
 export UV_PYTHON_DOWNLOADS=never
@@ -35,7 +35,11 @@ find_uv() {
   printf '%s\n' "$PWD/.cache/uv/bin/uv"
 }
 
-digest=$({ cat pyproject.toml requirements/locked.txt requirements/torch.txt "$0"; printf '%s|%s|%s|%s' "${TORCH:-}" "${PYTHON:-}" "$extras" "$PWD"; } | cksum)
+# `make test` after `make setup TORCH=cpu` means the same torch, and not to fetch the other.
+chosen() { if [ -f .cache/chosen ]; then sed -n "s/^$1=//p" .cache/chosen; fi; }
+TORCH=${TORCH-$(chosen TORCH)}
+PYTHON=${PYTHON-$(chosen PYTHON)}
+digest=$({ cat pyproject.toml requirements/locked.txt requirements/torch.txt requirements/install.sh; printf '%s|%s|%s|%s' "$TORCH" "$PYTHON" "$extras" "$PWD"; } | cksum)
 [ -f .venv/.installed ] && [ "$(cat .venv/.installed)" = "$digest" ] && .venv/bin/python -c '' 2>/dev/null && exit 0
 
 mkdir -p .cache
@@ -55,11 +59,15 @@ PY
 # Only wheels: nothing is compiled, so no compiler is needed. The constraints carry the hashes, which uv verifies.
 "$uv" pip install -q --python .venv/bin/python --only-binary :all: ${TORCH:+--torch-backend "$TORCH"} \
   -c requirements/locked.txt -c requirements/torch.txt $packages 2>.cache/install.log || {
+  if [ -n "$TORCH" ] && grep -qi 'download.pytorch.org' .cache/install.log; then
+    fail "TORCH=$TORCH needs https://download.pytorch.org/whl/$TORCH, which cannot be reached or has no such build; leave TORCH out (TORCH= forgets it) to take the package index's torch (all of it: .cache/install.log)"
+  fi
   if grep -qiE 'dns|connect|timed out|network|error sending request' .cache/install.log; then
-    fail "the packages could not be fetched: no network, or no access to the package index; what uv said is in .cache/install.log"
+    fail "the packages could not be fetched: no network, or no access to the package index (uv reads UV_DEFAULT_INDEX, not pip's settings); what uv said is in .cache/install.log"
   fi
   fail "$(grep -m1 -iE 'no solution|no wheel|hash mismatch|no space|because' .cache/install.log || tail -n 1 .cache/install.log) (all of it: .cache/install.log; PYTHON= chooses another Python)"
 }
 "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e . 2>.cache/install.log ||
   fail "the project itself could not be installed into .venv; what uv said is in .cache/install.log"
+printf 'TORCH=%s\nPYTHON=%s\n' "$TORCH" "$PYTHON" >.cache/chosen
 printf '%s' "$digest" >.venv/.installed
