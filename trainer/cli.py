@@ -88,12 +88,22 @@ def start(name: str, arguments: Sequence[str]) -> None:
         prog=f"gantrain {name}",
         description=summary(name),
     )
+    require_torch()
     from trainer.session import run_training  # noqa: PLC0415  torch is slow to import, and --help needs none
 
     run_training(chosen.config, chosen.options)
 
 
+def require_torch() -> None:
+    """The client installs without it, and ``gantrain`` with the client."""
+    try:
+        import torch  # noqa: F401, PLC0415
+    except ModuleNotFoundError as problem:
+        raise TrainingError(f"training needs {problem.name}: pip install '.[trainer]'") from problem
+
+
 def resume(where: str, arguments: Sequence[str]) -> None:
+    require_torch()
     from trainer.session import run_training, trainings  # noqa: PLC0415  as above
     from trainer.training_directory import TrainingDirectory  # noqa: PLC0415
 

@@ -15,6 +15,7 @@ from trainer.config import Config, to_dict
 from trainer.errors import ConfigError
 from trainer.loop import Outcome, train
 from trainer.options import Options
+from trainer.schedule import Schedule
 from trainer.stopping import Stopping
 from trainer.training_directory import RunRecord, TrainingDirectory
 from trainer.watching import Unwatched, probes
@@ -39,21 +40,14 @@ def run_training(config: Config, options: Options) -> Outcome:
         name = options.name or f"{config.recipe} seed {config.seed}"
         record = directory.record() if goes_on else RunRecord(new_run, options.project, name)
         checkpoint = directory.checkpoints.newest()
-        with (
-            monitor.init(
-                id=record.run,
-                project=record.project,
-                name=record.name,
-                tags=options.tags,
-                config=to_dict(config),
-                server=options.server,
-                resume=goes_on,
-                commands=("stop",),
-            ) as run,
-            Stopping(run) as stopping,
-        ):
+        step = checkpoint.step if checkpoint else 0
+        schedule = Schedule(config, len(images))
+        if record.ended_at == step >= schedule.last_step:
+            over = "%s is over at step %d: ask for more --epochs or --steps to go on, or choose another --out"
+            logger.info(over, directory.path, step)
+            return Outcome(step, schedule.epoch(step), None)
+        with begun(record, config, options, resume=goes_on) as run, Stopping(run) as stopping:
             logger.info("run %s %s", run.id, run.url or "(no service: delivered later by ganwatch sync)")
-            step = checkpoint.step if checkpoint else 0
             if goes_on and record.ended_at != step:
                 # It was killed, or its newest checkpoint is lost: more was logged than this step knows of.
                 run.rewind(step, f"went on from the checkpoint of step {step}")
@@ -76,6 +70,22 @@ def run_training(config: Config, options: Options) -> Outcome:
     if outcome.stopped:
         logger.info("%s; go on with: gantrain resume %s", message, directory.path)
     return outcome
+
+
+def begun(record: RunRecord, config: Config, options: Options, *, resume: bool) -> monitor.Run:
+    try:
+        return monitor.init(
+            id=record.run,
+            project=record.project,
+            name=record.name,
+            tags=options.tags,
+            config=to_dict(config),
+            server=options.server,
+            resume=resume,
+            commands=("stop",),
+        )
+    except ValueError as problem:
+        raise ConfigError(f"no run can begin: {problem}") from problem
 
 
 def trainings() -> Path:

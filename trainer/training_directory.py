@@ -52,8 +52,15 @@ class TrainingDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One training at a time; the lock dies with the process."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("w") as file:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / "lock").open("w")
+        except OSError as problem:
+            raise CheckpointError(
+                f"{self.path.absolute()} cannot be made or written to ({problem.strerror}): "
+                "choose another --out"
+            ) from problem
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as problem:

@@ -101,6 +101,25 @@ def test_a_folder_that_holds_a_training_is_not_written_over(
     assert last_state(tmp_path / "t" / "checkpoints")[0] == 3
 
 
+def test_a_training_that_is_over_is_left_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    again = ["digits-gn", "--out", str(tmp_path / "t"), *QUICK, "--resume"]
+    main(again)  # there was nothing to go on with: it began
+    spools = sorted((tmp_path / "home" / "spool").rglob("*"))
+    main(again)
+    assert "is over at step 2: ask for more --epochs or --steps to go on" in caplog.text
+    assert sorted((tmp_path / "home" / "spool").rglob("*")) == spools
+
+
+def test_a_folder_that_cannot_be_made_and_a_server_that_is_none_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be made or written to" in refused(
+        capsys, "digits-gn", "--out", str(tmp_path / "file" / "t"), *QUICK
+    )
+    assert "no address of a server" in refused(capsys, "digits-gn", "--server", "ftp://x", *QUICK)
+
+
 def test_resume_finds_a_training_by_its_run_and_takes_other_settings(tmp_path: Path) -> None:
     main(["digits-gn", *QUICK])
     (training,) = (tmp_path / "home" / "trainings").iterdir()

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from tests.trainer.processes import SMALL, environment
 
+SERVER = "fastapi starlette sqlalchemy alembic pydantic pydantic_settings uvicorn"
 BLOCKED = """
 import sys
 
 class Absent:
-    names = {"fastapi", "starlette", "sqlalchemy", "alembic", "pydantic", "pydantic_settings", "uvicorn"}
+    names = set(sys.argv.pop(1).split())
 
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in self.names:
@@ -32,7 +33,7 @@ def run(program: str, *arguments: str, home: Path) -> subprocess.CompletedProces
 
 def test_a_training_needs_none_of_the_servers_packages(tmp_path: Path) -> None:
     program = BLOCKED + "from trainer.cli import main; main(sys.argv[1:])"
-    done = run(program, "digits-gn", "--steps", "2", "--quiet", *SMALL, home=tmp_path)
+    done = run(program, SERVER, "digits-gn", "--steps", "2", "--quiet", *SMALL, home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "trainings").glob("*/checkpoints/step-000000002.*.pt"))
 
@@ -40,3 +41,12 @@ def test_a_training_needs_none_of_the_servers_packages(tmp_path: Path) -> None:
 def test_recipes_are_listed_without_waiting_for_torch(tmp_path: Path) -> None:
     program = "import sys; from trainer.cli import main; main(['list']); sys.exit('torch' in sys.modules)"
     assert run(program, home=tmp_path).returncode == 0
+
+
+def test_without_torch_it_says_how_to_get_it(tmp_path: Path) -> None:
+    program = BLOCKED + "from trainer.cli import main; main(sys.argv[1:])"
+    done = run(program, "torch", "digits-gn", home=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "gantrain: training needs torch: pip install '.[trainer]'\n",
+    )
