@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from monitor.errors import Misuse
 
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only told apart here
+EXAMPLE_URL = "postgresql://ganwatch@host/ganwatch"
 _TOKEN = re.compile(r"[\x21-\x7e]{8,512}")
 
 
@@ -80,7 +81,8 @@ class Settings(BaseSettings):
         try:
             url = make_url(self.database)
         except ArgumentError:
-            raise Misuse(f"GANWATCH_DATABASE is not a database URL: {self.database!r}") from None
+            # It is not repeated: it may hold a password.
+            raise Misuse(f"GANWATCH_DATABASE is not a database URL such as {EXAMPLE_URL}") from None
         if self.database_password_file:
             url = url.set(password=_read_secret(self.database_password_file, "database_password_file"))
         return url.render_as_string(hide_password=False)

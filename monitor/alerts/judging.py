@@ -81,7 +81,8 @@ def _commit(
     changed = False
     for finding in judgement.findings:
         changed |= alerts.apply_finding(c, run_id, finding, channels, now)
-    if changed:
+    if changed or judgement.watch.has_moved:
+        # What the run says of how far it is judged is stale, too.
         alerts.raise_version(c, run_id)
     return changed
 

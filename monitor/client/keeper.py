@@ -33,11 +33,6 @@ class Keeper:
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name="ganwatch-keeper", daemon=True)
 
-    @property
-    def waiting(self) -> int:
-        """Pieces that are not done yet."""
-        return len(self._queue)
-
     def start(self) -> None:
         self._thread.start()
 

@@ -24,6 +24,8 @@ class Pictures:
         self._spool = spool
         self._keeper = keeper
         self._store = ImageStore(spool.directory)
+        self._logged = 0
+        self._encoded = 0
 
     def log(
         self,
@@ -36,7 +38,7 @@ class Pictures:
         scores: Iterable[Any],
     ) -> None:
         """Raises ``Rejected``."""
-        if self._keeper.waiting >= MOST_WAITING:
+        if self._logged - self._encoded >= MOST_WAITING:
             raise Rejected(f"comes while {MOST_WAITING} others wait for being encoded")
         pixels = to_pixels(images)
         rows, columns = grid_shape(len(pixels))
@@ -53,9 +55,11 @@ class Pictures:
             columns=columns,
             scores=[to_float(score) for score in scores],
         )
+        self._logged += 1
         self._keeper.defer(lambda: self._keep(record, pixels))
 
     def _keep(self, record: Image, pixels: Pixels) -> None:
+        self._encoded += 1
         data = encode_grid(pixels)
         record.digest = digest_of(data)
         if not self._spool.has_room(len(data)):

@@ -49,7 +49,7 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise Misuse(f"not a database URL: {url!r}") from None
+        raise Misuse("not a database URL") from None
     backend = parsed.drivername.partition("+")[0]
     if backend in {"postgres", "postgresql"}:
         return parsed.set(drivername="postgresql+psycopg")

@@ -110,6 +110,13 @@ def test_a_database_that_cannot_be_used_is_one_clear_line(tmp_path: Path, url: s
     assert_one_clear_line(run("migrate", "--database", url, cwd=tmp_path))
 
 
+def test_a_password_in_a_database_s_address_is_never_repeated(tmp_path: Path) -> None:
+    for url in ("postgresql//me:hidden@host/db", "postgresql://me:hidden@127.0.0.1:1/db", "my:hidden@x"):
+        refused = run("migrate", "--database", url, cwd=tmp_path)
+        assert_one_clear_line(refused)
+        assert "hidden" not in refused.stderr + refused.stdout
+
+
 def test_a_data_directory_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert_one_clear_line(run("serve", "--data-dir", "file/below", cwd=tmp_path), "file/below")

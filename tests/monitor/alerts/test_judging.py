@@ -8,7 +8,7 @@ from sqlalchemy import event, select, update
 from monitor import protocol
 from monitor.alerts import turning_points
 from monitor.alerts.judging import judge_run
-from monitor.store import alerts, compactor, runs
+from monitor.store import alerts, census, compactor, runs
 from monitor.store.database import Database
 from monitor.store.schema import DetectorState, Outbox
 from tests.monitor.alerts.streaming import STEPS, Training
@@ -68,6 +68,16 @@ def test_judging_says_when_pages_are_stale_and_raises_the_version(db: Database) 
     assert judge_run(db, "run", 2.0, CHANNELS) == frozenset()
     with db.read() as c:
         assert runs.get_run(c, "run")["version"] > before
+
+
+def test_how_far_a_run_is_judged_makes_what_was_known_of_it_stale(db: Database) -> None:
+    Training(db).epochs(training(10, 2))
+    with db.read() as c:
+        before, tag = runs.get_run(c, "run")["judged"], census.run_tag(c, "run")
+    assert judge_run(db, "run", 1.0, CHANNELS) == frozenset()
+    with db.read() as c:
+        assert (before, runs.get_run(c, "run")["judged"]) == (0, 10)
+        assert census.run_tag(c, "run") != tag
 
 
 def test_all_at_once_or_one_by_one_gives_the_same(tmp_path: Any) -> None:

@@ -18,8 +18,12 @@ from PIL import Image
 import monitor
 from monitor import protocol
 from monitor.client.batches import build_batch
+from monitor.client.keeper import Keeper
 from monitor.client.layout import spool_directory
+from monitor.client.notices import Notices
+from monitor.client.pictures import MOST_WAITING, Pictures
 from monitor.client.run import Run
+from monitor.client.spool import Spool
 from tests.monitor.client.loopback import expand
 from tests.monitor.client.spooling import read_all
 
@@ -245,6 +249,20 @@ def test_more_images_than_can_be_encoded_are_refused_and_not_piled_up(tmp_path: 
     summary = run.finish(timeout=60)
     assert summary.rejected > 0
     assert len(records(tmp_path, kind=protocol.Image)) == 200 - summary.rejected
+
+
+def test_numbers_on_their_way_from_a_gpu_do_not_keep_images_out(tmp_path: Path) -> None:
+    keeper, spool, landed = Keeper(lambda: None, Notices()), Spool(tmp_path, "run", "0-a"), threading.Event()
+    for _ in range(10 * MOST_WAITING):
+        keeper.defer(lambda: None, landed.is_set)
+    pictures = Pictures(spool, keeper)
+    pictures.log("samples", np.zeros((4, 8, 8), np.uint8), step=1, mark=None, caption="", scores=())
+    landed.set()
+    keeper.start()
+    assert keeper.drain(30)
+    keeper.stop(1)
+    assert spool.sequence == 1
+    spool.close()
 
 
 def test_images_that_the_spool_has_no_room_for_are_counted(tmp_path: Path) -> None:
