@@ -326,7 +326,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Two GANs, watched: one collapses by itself, one stays healthy."
     )
-    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8765))
+    parser.add_argument("--port", type=int, default=os.environ.get("PORT") or "8765")
     parser.add_argument(
         "--data-dir", type=Path, default=Path(".ganwatch"), help="database, token, spools, checkpoints"
     )
