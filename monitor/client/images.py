@@ -17,17 +17,25 @@ from monitor.client.values import Rejected
 Pixels = npt.NDArray[np.uint8]
 
 
+#: Between the cells of a grid: one pixel of this grey, so that small images do not run into each other.
+GAP = 96
+
+
 def to_pixels(images: Any) -> Pixels:
-    """A copy as uint8 ``[N, H, W, C]`` of anything array-like (a tensor too). Raises ``Rejected``."""
+    """A copy as uint8 ``[N, H, W, C]`` of an array or tensor, also ``[N, C, H, W]``. Raises ``Rejected``."""
     if hasattr(images, "detach"):
         images = images.detach().cpu().numpy()
     pixels = np.array(images)
     if pixels.dtype != np.uint8:
-        raise Rejected(f"is {pixels.dtype}; images are uint8")
+        raise Rejected(f"is {pixels.dtype}; images are uint8, 0 to 255")
     if pixels.ndim == 3:
         pixels = pixels[..., None]
+    if pixels.ndim == 4 and pixels.shape[-1] not in (1, 3, 4) and pixels.shape[1] in (1, 3, 4):
+        pixels = np.moveaxis(pixels, 1, -1)
     if pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[-1] not in (1, 3, 4):
-        raise Rejected(f"has shape {pixels.shape}; images are [N, H, W] or [N, H, W, C] with C of 1, 3 or 4")
+        raise Rejected(
+            f"has shape {pixels.shape}; images are [N, H, W], [N, H, W, C] or [N, C, H, W], C 1, 3 or 4"
+        )
     return pixels
 
 
@@ -38,17 +46,19 @@ def grid_shape(count: int) -> tuple[int, int]:
 
 
 def encode_grid(pixels: Pixels) -> bytes:
-    """One PNG, images row by row; cells that remain are black."""
+    """One PNG, images row by row, a pixel of grey between them; cells that remain are grey too."""
     from PIL import Image  # noqa: PLC0415 - most runs start without it
 
     count, height, width, channels = pixels.shape
     rows, columns = grid_shape(count)
-    cells = np.zeros((rows * columns, height, width, channels), dtype=np.uint8)
-    cells[:count] = pixels
-    grid = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    grid = grid.reshape(rows * height, columns * width, channels)
+    cells = np.full((rows * columns, height + 1, width + 1, channels), GAP, dtype=np.uint8)
+    cells[:count, :height, :width] = pixels
+    grid = cells.reshape(rows, columns, height + 1, width + 1, channels).swapaxes(1, 2)
+    grid = grid.reshape(rows * (height + 1), columns * (width + 1), channels)[:-1, :-1]
     stream = io.BytesIO()
-    Image.fromarray(grid[..., 0] if channels == 1 else grid).save(stream, "PNG", compress_level=1)
+    Image.fromarray(np.ascontiguousarray(grid[..., 0] if channels == 1 else grid)).save(
+        stream, "PNG", compress_level=1
+    )
     return stream.getvalue()
 
 

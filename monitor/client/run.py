@@ -186,7 +186,7 @@ class Run:
         caption: str = "",
         scores: Iterable[float] = (),
     ) -> None:
-        """Log uint8 images ``[N, H, W]`` or ``[N, H, W, C]`` as one grid; it is encoded beside training."""
+        """Log uint8 images as one grid: ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]``. Never waits."""
         if self._is_closed():
             return
         with self._quietly(f"the images {name!r}"):

@@ -130,7 +130,7 @@ def _sender(address: Address, place: Path, spool: Spool, inbox: Inbox, notices: 
 def _plain_config(config: Any) -> dict[str, Any]:
     if config is None:
         return {}
-    plain = msgspec.to_builtins(config, str_keys=True, enc_hook=_plain)
+    plain = _within_int64(msgspec.to_builtins(config, str_keys=True, enc_hook=_plain))
     if not isinstance(plain, dict):
         raise TypeError(f"config is {type(config).__name__}, not a mapping or a dataclass")
     return plain
@@ -139,3 +139,15 @@ def _plain_config(config: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """What stands for a value that MessagePack has no form for."""
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else str(value)
+
+
+def _within_int64(value: Any) -> Any:
+    """With integers that neither MessagePack nor a database can hold as their digits."""
+    match value:
+        case dict():
+            return {key: _within_int64(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [_within_int64(entry) for entry in value]
+        case int() if not -(2**63) <= value < 2**63:
+            return str(value)
+    return value

@@ -173,6 +173,11 @@ def test_a_configuration_may_hold_anything(tmp_path: Path) -> None:
     assert records(tmp_path)[0].config == {"path": "/data", "rate": 0.5, "betas": [0.5, 0.999]}
 
 
+def test_an_integer_too_large_for_any_store_is_kept_as_its_digits(tmp_path: Path) -> None:
+    monitor.init(id="run", config={"n": 2**80, "deep": [{"m": -(2**63)}, True]}).finish()
+    assert records(tmp_path)[0].config == {"n": str(2**80), "deep": [{"m": -(2**63)}, True]}
+
+
 def test_marks_are_counted_and_a_rewind_takes_back_those_behind_it(tmp_path: Path, run: Run) -> None:
     assert [run.mark(step=100 * epoch, epoch=epoch, images_seen=6400 * epoch) for epoch in range(4)] == [
         *range(4)
@@ -222,13 +227,24 @@ def test_images_become_one_grid(tmp_path: Path, run: Run) -> None:
     (spool,) = (tmp_path / "spool" / "run").iterdir()
     with Image.open(spool / "images" / f"{color.digest}.png") as opened:
         grid = np.asarray(opened)
-    assert grid.shape == (4, 9, 3)
+    assert grid.shape == (2 + 1 + 2, 3 + 1 + 3 + 1 + 3, 3)
     for n in range(5):
-        top, left = 2 * (n // 3), 3 * (n % 3)
+        top, left = 3 * (n // 3), 4 * (n % 3)
         assert (grid[top : top + 2, left : left + 3] == images[n]).all()
-    assert (grid[2:, 6:] == 0).all()
+    for gap in (grid[2], grid[:, 3], grid[:, 7], grid[3:, 8:]):
+        assert (gap == 96).all()
     with Image.open(io.BytesIO((spool / "images" / f"{gray.digest}.png").read_bytes())) as opened:
-        assert (opened.mode, opened.size) == ("L", (16, 16))
+        assert (opened.mode, opened.size) == ("L", (17, 17))
+
+
+def test_images_may_come_with_channels_first_as_torch_has_them(tmp_path: Path, run: Run) -> None:
+    images = np.arange(3 * 5 * 6, dtype=np.uint8).reshape(1, 3, 5, 6)
+    run.log_images("samples", images, step=1)
+    run.finish()
+    (record,) = records(tmp_path, kind=protocol.Image)
+    (spool,) = (tmp_path / "spool" / "run").iterdir()
+    with Image.open(spool / "images" / f"{record.digest}.png") as opened:
+        assert (np.asarray(opened) == np.moveaxis(images[0], 0, -1)).all()
 
 
 def test_images_are_copied_before_they_are_encoded(tmp_path: Path, run: Run) -> None:
