@@ -50,9 +50,7 @@ def test_the_loop_in_the_readme_runs_and_nothing_of_it_is_refused(
     meant: dict[str, Any] = {
         "batches": [(0, 0)] * 3,
         "train_step": lambda x, z: (0.5, 0.7),
-        "judge": lambda G: 0.9,
-        "sample_grid": lambda G: np.zeros((4, 8, 8), np.uint8),
-        "G": None,
+        "images": np.zeros((4, 1, 8, 8), np.uint8),
     }
     exec(EXAMPLES[0], meant)
     summary = meant["run"].finish()
