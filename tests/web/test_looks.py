@@ -81,13 +81,13 @@ def test_the_theme_follows_the_system_until_one_is_chosen(
 
     theme = part(page, "theme")
     theme.click()
-    expect(theme).to_have_text("Light")
+    expect(theme).to_have_text("Theme: light")
     theme.click()
-    expect(theme).to_have_text("Dark")
+    expect(theme).to_have_text("Theme: dark")
     expect(root).to_have_attribute("data-theme", "dark")
     until(page, f"{DRAWN_COLOUR} === {dark!r}")
     page.reload()
-    expect(part(page, "theme")).to_have_text("Dark")
+    expect(part(page, "theme")).to_have_text("Theme: dark")
     expect(root).to_have_attribute("data-theme", "dark")
 
 

@@ -28,7 +28,7 @@ export function loadPlotly() {
 }
 
 export class Plot {
-  #drawn = false;
+  /** Whether the axis that was last drawn is logarithmic; null before the first. @type {boolean | null} */ #log = null;
   #own = false;
   /** @type {Figure | null} */ #figure = null;
   /** @type {Promise<void>} */ #turn = Promise.resolve();
@@ -57,15 +57,17 @@ export class Plot {
       const Plotly = await loadPlotly();
       const style = getComputedStyle(this.host);
       this.#own = true;
-      await Plotly.react(
+      // A drawn axis that changes its kind would first place its old labels anew, and a logarithm has no place for 0.
+      const anew = this.#log !== figure.y.log;
+      this.#log = figure.y.log;
+      await (anew ? Plotly.newPlot : Plotly.react)(
         this.canvas,
         tracesOf(figure, style),
         layoutOf(figure, style, this.host.clientWidth, this.host.clientHeight),
         { displayModeBar: false, doubleClick: false, showTips: false },
       );
       this.#own = false;
-      if (!this.#drawn) this.#listen();
-      this.#drawn = true;
+      if (anew) this.#listen();
     });
     return this.#turn;
   }
@@ -117,6 +119,6 @@ export class Plot {
 
   dispose() {
     this.sizes.disconnect();
-    if (this.#drawn) /** @type {any} */ (window).Plotly.purge(this.canvas);
+    if (this.#log !== null) /** @type {any} */ (window).Plotly.purge(this.canvas);
   }
 }

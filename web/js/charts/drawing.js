@@ -113,7 +113,6 @@ function shapesOf(figure, style) {
 
 /** @param {Figure} figure @param {CSSStyleDeclaration} style */
 function notesOf(figure, style) {
-  const font = { size: 11, color: colourOf(style, "turn") };
   const [low, high] = figure.x.range;
   const notes = figure.turns
     .filter((turn) => turn.label && turn.x >= low && turn.x <= high)
@@ -128,7 +127,7 @@ function notesOf(figure, style) {
         xshift: right ? 3 : -3,
         text: turn.label,
         showarrow: false,
-        font,
+        font: { size: 11, color: colourOf(style, turn.colour ?? "turn") },
       };
     });
   const ceiling = figure.ceiling && {

@@ -23,7 +23,8 @@
  * @property {number[]} [dots] The points that are drawn as dots too.
  *
  * @typedef {{series: string, x: number[], low: Values, high: Values, colour: string, opacity: number}} Band
- * @typedef {{x: number, text: string}} Flag A value that is not a number, marked on the axis.
+ * @typedef {{x: number, text: string, values: number, within: boolean}} Flag Values that are not finite, marked on the
+ *   axis; `text` is empty where their kind is not known. `within`: somewhere in a bucket that ends at x.
  * @typedef {{x: number, kind: "onset" | "detected", label: string, colour?: string, faint?: boolean}} Turn
  *
  * @typedef {object} Readable
@@ -108,7 +109,8 @@ function flagsOf(columns, x) {
   return columns.non_finite.flatMap((n, i) => {
     if (!n) return [];
     const last = decode(columns.last[i]);
-    return [{ x: x[i], text: last !== null && !Number.isFinite(last) ? quantity(last, "") : "not finite" }];
+    const text = last !== null && !Number.isFinite(last) ? quantity(last, "") : "";
+    return [{ x: x[i], text, values: n, within: columns.count[i] > 1 }];
   });
 }
 
@@ -165,8 +167,9 @@ function addScalar(figure, line, columns, x, error, unit) {
  * @param {DistributionColumns} columns
  * @param {number[]} x
  * @param {string} unit
+ * @param {boolean} brief Among several, where a line has little room.
  */
-function addDistribution(figure, line, columns, x, unit) {
+function addDistribution(figure, line, columns, x, unit, brief) {
   /** @type {(field: string) => Values} */
   const values = (field) => (columns.quantiles[field] ?? []).map(decode);
   /** @type {(field: string) => Values} */
@@ -183,10 +186,12 @@ function addDistribution(figure, line, columns, x, unit) {
   figure.lines.push({ ...common, part: "median", y: middle, width: 1.7, opacity: 1, dots: dotsOf(middle) });
   if (figure.y.log) figure.hidden += values("min").filter((value) => value !== null && value <= 0).length;
   median.forEach((value, i) => {
-    if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, "") });
+    if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, ""), values: 1, within: false });
   });
-  const text = (/** @type {number} */ i) =>
-    `median ${quantity(median[i], unit)}, 90 % in ${number(p5[i], 2)}…${number(p95[i], 2)}`;
+  const text = (/** @type {number} */ i) => {
+    const range = `${number(p5[i], 2)}…${number(p95[i], 2)}`;
+    return brief ? `${quantity(median[i], unit)} (${range})` : `median ${quantity(median[i], unit)}, 90 % in ${range}`;
+  };
   figure.readables.push({ label: line.label, colour: line.colour, x, text, now: text });
 }
 
@@ -204,8 +209,8 @@ function rangeOfY(figure, chart) {
   if (!figure.y.log && chart.bounds) chart.bounds.forEach(include);
   if (low > high) return figure.y.log ? [0.1, 10] : [0, 1];
   if (figure.y.log) {
-    const factor = Math.max(1.15, (high / low) ** 0.06);
-    return [low / factor, high * factor];
+    const factor = Math.min(10, Math.max(1.15, (high / low) ** 0.06));
+    return [Math.max(low / factor, Number.MIN_VALUE), Math.min(high * factor, Number.MAX_VALUE)];
   }
   const pad = high > low ? (high - low) * 0.07 : Math.abs(high) * 0.1 || 1;
   const floor = low >= 0 && low - pad < 0 ? (chart.bounds ? -pad * 0.3 : 0) : low - pad;
@@ -257,7 +262,7 @@ export function figureOf(chart, columnsOf, place, view) {
     const x = columns.step.map((step, i) => place(line, step, columns.time[i]));
     if (columns.kind === "scalar")
       addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, unit);
-    else addDistribution(figure, line, columns, x, unit);
+    else addDistribution(figure, line, columns, x, unit, chart.lines.length > 1);
   }
   figure.y.range = rangeOfY(figure, chart);
   if (view.log) figure.ceiling = null;

@@ -30,7 +30,24 @@ export function turnsOf(alert, axis, width) {
 }
 
 /**
- * In a comparison a turning point is a line in its run's colour, without words.
+ * Of labels that would cover each other only the first is kept.
+ * @param {Turn[]} turns
+ * @param {number} width Of the part that is shown.
+ */
+export function thinned(turns, width) {
+  let free = -Infinity;
+  return [...turns]
+    .sort((a, b) => a.x - b.x)
+    .map((turn) => {
+      if (!turn.label) return turn;
+      if (turn.x < free) return { ...turn, label: "" };
+      free = turn.x + APART * width;
+      return turn;
+    });
+}
+
+/**
+ * In a comparison a turning point is a line in its run's colour, and so is its label.
  * @param {import("../types.js").Alert[]} alerts
  * @param {import("../state/axis.js").Axis} axis
  * @param {number} colour
@@ -40,6 +57,6 @@ export function turnsAmongRuns(alerts, axis, colour) {
   return alerts.flatMap((alert) =>
     (alert.state === "firing" ? turnsOf(alert, axis, Infinity) : [])
       .filter(({ kind }) => kind === "onset")
-      .map((turn) => ({ ...turn, label: "", colour: `run-${colour}` })),
+      .map((turn) => ({ ...turn, colour: `run-${colour}` })),
   );
 }

@@ -10,7 +10,7 @@ import * as api from "../api.js";
 import { refused } from "../connection.js";
 import { el, foreign, picture, printable, replace } from "../dom.js";
 import { comparisonsOf } from "../charts/compare.js";
-import { turnsAmongRuns } from "../charts/turns.js";
+import { thinned, turnsAmongRuns } from "../charts/turns.js";
 import { Board } from "../panels/board.js";
 import { RestOfCharts } from "../panels/rest.js";
 import { Picker } from "../panels/picker.js";
@@ -20,6 +20,7 @@ import { Axis } from "../state/axis.js";
 import { Cursor } from "../state/cursor.js";
 import { Feed } from "../state/feed.js";
 import { coloursOf } from "../state/palette.js";
+import { namesApart } from "../state/names.js";
 import * as scales from "../state/scales.js";
 import * as url from "../state/url.js";
 import { tellTrouble } from "../troubles.js";
@@ -119,9 +120,10 @@ export class ComparePage {
     this.#board = this.#rest = null;
     this.#axes();
     const colours = coloursOf(this.runs);
+    const names = namesApart(this.#loaded.map(({ run }) => run));
     replace(
       this.chips,
-      ...this.#loaded.map(({ run }, i) => this.#chip(run, colours[i])),
+      ...this.#loaded.map(({ run }, i) => this.#chip(run, names[i], colours[i])),
       ...this.#missing.map((id) => el("li", { class: "chip gone" }, foreign(id), " does not exist")),
     );
     this.picker.show(this.runs, this.#loaded.length >= MOST_RUNS);
@@ -134,9 +136,10 @@ export class ComparePage {
       return;
     }
     this.toolbar.show(this.#loaded[0].source.axis, this.zoomed);
+    this.charts.style.setProperty("--runs", String(this.#loaded.length));
     const stage = this.#stage(colours);
     const { core, rest } = comparisonsOf(
-      this.#loaded.map(({ run, series }, source) => ({ name: run.name, series, source, colour: colours[source] })),
+      this.#loaded.map(({ run, series }, source) => ({ name: names[source], series: run.state === "running" ? series : series.filter(({ count }) => count > 0), source, colour: colours[source] })),
     );
     this.#board = new Board(stage, "Charts");
     this.#rest = new RestOfCharts(stage);
@@ -145,14 +148,14 @@ export class ComparePage {
     replace(this.charts, this.#board.element, this.#rest.element);
   }
 
-  /** @param {Run} run @param {number} colour */
-  #chip(run, colour) {
+  /** @param {Run} run @param {string} name @param {number} colour */
+  #chip(run, name, colour) {
     const remove = el(
       "button",
       {
         type: "button",
         class: "quiet icon",
-        "aria-label": `Remove ${printable(run.name)}`,
+        "aria-label": `Remove ${printable(name)}`,
         on: { click: () => this.#set(this.runs.filter((id) => id !== run.id)) },
       },
       picture(CROSS),
@@ -161,7 +164,7 @@ export class ComparePage {
       "li",
       { class: "chip" },
       el("i", { class: "swatch", style: `--swatch: var(--run-${colour})`, "aria-hidden": "true" }),
-      el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, foreign(run.name)),
+      el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, foreign(name)),
       stateBadge(run.state),
       remove,
     );
@@ -174,12 +177,22 @@ export class ComparePage {
       cursor: this.cursor,
       range: () => this.zoomed ?? this.#whole,
       whole: () => this.#whole,
-      turns: () => this.#loaded.flatMap(({ alerts, source }, i) => turnsAmongRuns(alerts, source.axis, colours[i])),
+      turns: () => this.#turns(colours),
       zoom: (range) => this.#zoom(range),
       pick: () => {},
       scaleOf: scales.of,
       setScale: scales.set,
     };
+  }
+
+  /** @param {number[]} colours */
+  #turns(colours) {
+    const [low, high] = this.zoomed ?? this.#whole;
+    const all = this.#loaded.flatMap(({ alerts, source }, i) => turnsAmongRuns(alerts, source.axis, colours[i]));
+    return thinned(
+      all.filter(({ x }) => x >= low && x <= high),
+      high - low,
+    );
   }
 
   /** @returns {[number, number]} */

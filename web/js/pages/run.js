@@ -54,8 +54,7 @@ export class RunPage {
     page.#alerts = alerts.alerts;
     page.#seriesAt = Date.now();
     page.head.show(run, commands.commands);
-    page.samples.show(images.images, page.#onset);
-    page.#show();
+    page.#show(images.images);
     return page;
   }
 
@@ -146,18 +145,32 @@ export class RunPage {
     return this.axis.format(this.axis.atStep(step));
   }
 
-  #show() {
+  /** @param {import("../types.js").Snapshot[] | null} images Null where neither they nor the turn have changed. */
+  #show(images) {
     this.axis = new Axis(this.wanted, this.#marks, this.#run.created);
     this.source.axis = this.axis;
     const judged = this.#series.some((series) =>
       ["Q", "D", "S_G", "S_D", "S_G_ep", "S_D_ep"].includes(series.role ?? ""),
     );
-    const { core, rest } = chartsOf(this.#series);
+    const begins = this.#begins(judged);
+    const { core, rest } = chartsOf(begins ? this.#series : this.#series.filter(({ count }) => count > 0));
+    if (images) this.samples.show(images, this.#onset);
+    this.samples.element.hidden = !begins && !this.samples.images.length;
     this.verdict.show(this.#run, this.#alerts, this.#marks.index.length, judged);
     this.toolbar.show(this.axis, this.zoomed);
     this.board.show(core);
     this.rest.show(rest);
     this.details.show(this.#run);
+  }
+
+  /**
+   * Whether what is declared may still come: a run that is judged brings it with its first mark, others with the first
+   * point. What has not come by then is left out.
+   * @param {boolean} judged
+   */
+  #begins(judged) {
+    const awaited = judged ? this.#marks.index.length < 2 : this.#series.every(({ count }) => count === 0);
+    return this.#run.state === "running" && awaited;
   }
 
   #draw() {
@@ -172,7 +185,12 @@ export class RunPage {
     const has = (/** @type {import("../live.js").Change} */ what) => changed === "all" || changed.has(what);
     try {
       const { id } = this.#run;
-      const seriesDue = changed === "all" || !this.#series.length || Date.now() - this.#seriesAt > SERIES_EVERY_MS;
+      const seriesDue =
+        changed === "all" ||
+        has("state") ||
+        (has("marks") && this.#marks.index.length < 2) ||
+        this.#series.every(({ count }) => count === 0) ||
+        Date.now() - this.#seriesAt > SERIES_EVERY_MS;
       const [run, series, marks, alerts, images, commands] = await Promise.all([
         api.getRun(id, this.signal),
         seriesDue ? api.getSeries(id, this.signal) : null,
@@ -187,8 +205,7 @@ export class RunPage {
       this.#marks = marks ?? this.#marks;
       this.#alerts = alerts?.alerts ?? this.#alerts;
       this.head.show(run, commands?.commands ?? null);
-      this.#show();
-      if (images || alerts) this.samples.show(images?.images ?? this.samples.images, this.#onset);
+      this.#show(images?.images ?? (alerts && this.samples.images));
       if (has("points")) await this.feed.refresh();
       this.#draw();
       refused("");

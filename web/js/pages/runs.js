@@ -93,7 +93,7 @@ export class RunsPage {
       ["Quality Q", "q"],
       ["Diversity D", "d"],
       ["Stability S", "s"],
-      ["Last word", "seen"],
+      ["Last heard from", "seen"],
     ];
     const head = el(
       "tr",

@@ -122,6 +122,7 @@ export class ChartCard {
   }
 
   #readout() {
+    const compares = this.stage.sources.length > 1;
     const items = this.chart.lines.map((line) => {
       const value = el("span", { class: "value number" });
       this.#values.push(value);
@@ -134,15 +135,16 @@ export class ChartCard {
         "li",
         {},
         swatch,
-        this.chart.lines.length > 1 && line.label && foreign(line.label, { class: "label" }),
+        (compares || this.chart.lines.length > 1) && line.label && foreign(line.label, { class: "label" }),
         value,
       );
     });
     return el(
       "ul",
       {
-        class:
-          items.length > 2 || (items.length === 2 && this.chart.lines[0].colour.startsWith("run-"))
+        class: compares
+          ? "readout runs"
+          : items.length > 2 || (items.length === 2 && this.chart.lines[0].colour.startsWith("run-"))
             ? "readout many"
             : "readout",
         part: PART.readout,
@@ -195,9 +197,14 @@ export class ChartCard {
   #flags(figure) {
     const parts = [];
     if (figure.flags.length) {
-      const kinds = [...new Set(figure.flags.map((flag) => flag.text))].join(", ");
+      const values = figure.flags.reduce((sum, flag) => sum + flag.values, 0);
+      const kinds = [...new Set(figure.flags.map((flag) => flag.text))].filter(Boolean).join(", ");
+      const first = figure.flags.reduce((one, flag) => (flag.x < one.x ? flag : one));
+      const where = `${first.within ? "by" : "at"} ${this.stage.sources[0].axis.format(first.x)}`;
       parts.push(
-        `${plural(figure.flags.length, "place")} with a value that is not finite (${kinds}), first at ${this.stage.sources[0].axis.format(figure.flags[0].x)}.`,
+        values === 1
+          ? `1 value is not finite${kinds && ` (${kinds})`}, ${where}.`
+          : `${plural(values, "value")} are not finite${kinds && ` (${kinds})`}, the first ${where}.`,
       );
     }
     if (figure.hidden)

@@ -82,7 +82,7 @@ export class Details {
         list([
           ["id", el("code", {}, run.id)],
           ["began", clock(run.created)],
-          ["last word", clock(run.last_seen)],
+          ["last heard from", clock(run.last_seen)],
           ...(run.ended === null ? [] : /** @type {[string, string][]} */ ([["ended", clock(run.ended)]])),
         ]),
       ),

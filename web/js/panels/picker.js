@@ -1,6 +1,7 @@
 /** Adds a run to a comparison: type part of its name, choose with the arrow keys. */
 import { listRuns } from "../api.js";
-import { el, foreign, replace } from "../dom.js";
+import { el, foreign, printable, replace } from "../dom.js";
+import { clock } from "../format.js";
 import { PART } from "../selectors.js";
 import { stateBadge } from "./state.js";
 
@@ -67,7 +68,7 @@ export class Picker {
           on: { pointerdown: choose },
         },
         foreign(run.name),
-        el("span", { class: "muted" }, foreign(run.project)),
+        el("span", { class: "muted" }, `${printable(run.project)}, began ${clock(run.created)}`),
         stateBadge(run.state),
       );
     });

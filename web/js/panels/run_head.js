@@ -73,7 +73,7 @@ export class RunHead {
     replace(
       this.facts,
       facts.join("  ·  "),
-      "  ·  last word ",
+      "  ·  last heard from ",
       ageOf(run.last_seen),
       ...run.tags.map((tag) => el("span", { class: "tag" }, foreign(tag))),
     );

@@ -1,7 +1,7 @@
 /** One line of the runs list. Its sparklines are asked for when it comes into view, and not more often than every few seconds. */
 import * as api from "../api.js";
 import { el, foreign, printable, replace, setText } from "../dom.js";
-import { count, decode, epoch, quantity } from "../format.js";
+import { clock, count, decode, epoch, quantity } from "../format.js";
 import { PART } from "../selectors.js";
 import { tellTrouble } from "../troubles.js";
 import { whenVisible } from "../visibility.js";
@@ -90,6 +90,7 @@ export class RunRow {
     replace(
       this.under,
       foreign(run.project, { class: "project" }),
+      el("span", { class: "began number" }, `began ${clock(run.created)}`),
       ...run.tags.slice(0, 3).map((tag) => el("span", { class: "tag" }, foreign(tag))),
       run.dropped > 0 && el("span", { class: "tag warn" }, `${count(run.dropped)} dropped`),
     );

@@ -124,6 +124,8 @@ function withoutAlert(run, marks, judged) {
       "quiet",
       "This run declares no S, Q or D, so there is no turning point to look for. Its series are below.",
     );
+  if (!marks && run.state !== "running")
+    return plain("quiet", "No evaluation mark came from this run, so no turning point was looked for.");
   if (!marks)
     return plain(
       "quiet",
