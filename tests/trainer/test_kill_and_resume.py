@@ -9,8 +9,8 @@ import pytest
 from tests.trainer.processes import SMALL, gantrain, interrupted
 from tests.trainer.states import assert_identical, last_state
 
-TRAINING = ["digits-gn", "--steps", "60", "--out", "training", "--no-probes", *SMALL]
-LAST = 60
+TRAINING = ["digits-gn", "--steps", "42", "--out", "training", "--no-probes", *SMALL]
+LAST = 42
 
 
 @pytest.fixture(scope="module")
