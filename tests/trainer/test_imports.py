@@ -50,3 +50,12 @@ def test_without_torch_it_says_how_to_get_it(tmp_path: Path) -> None:
         1,
         "gantrain: training needs torch: pip install '.[trainer]'\n",
     )
+
+
+def test_threads_wait_asleep_unless_somebody_wants_otherwise(tmp_path: Path) -> None:
+    said = "import os; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    program = f"import sys; from trainer.cli import load_torch; load_torch(); {said}"
+    assert run(program, home=tmp_path).stdout == "passive True\n"
+    assert run("import os; os.environ['OMP_WAIT_POLICY'] = 'active'; " + program, home=tmp_path).stdout == (
+        "active True\n"
+    )
