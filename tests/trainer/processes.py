@@ -18,7 +18,7 @@ SMALL = [
     *("--batch.g", "8", "--batch.d", "256", "--network.width-g", "2", "--network.width-d", "2"),
     *("--checkpoints.every", "1", "--device", "cpu"),
 ]
-#: Loading torch and scikit-learn takes seconds: that is loaded once, in a process from which the trainings are forked.
+#: Slow to load, so loaded once, in a process from which the trainings are forked.
 LOADED = [__name__, "trainer.session", "sklearn.datasets"]
 
 
