@@ -51,7 +51,7 @@ def test_nan_and_infinity_are_marked_on_the_axis_and_told(page: Page, begin: Beg
     )
     assert flags["x"] == [21, 21]
     expect(chart(page, "loss").locator(".flagged")).to_have_text(
-        "2 places with a value that is not finite (NaN, ∞), first at step 21."
+        "2 values are not finite (NaN, ∞), the first at step 21."
     )
     assert line(page, "loss", "mean")["y"][20] is None
     expect(page.locator('[data-state="firing"] .sentence')).to_contain_text("loss/g")

@@ -57,7 +57,7 @@ export class Plot {
       const Plotly = await loadPlotly();
       const style = getComputedStyle(this.host);
       this.#own = true;
-      // A drawn axis that changes its kind would first place its old labels anew, and a logarithm has no place for 0.
+      // An axis that changes its kind is drawn anew, so that no label of the linear one is placed on a logarithm.
       const anew = this.#log !== figure.y.log;
       this.#log = figure.y.log;
       await (anew ? Plotly.newPlot : Plotly.react)(
