@@ -100,6 +100,9 @@ PLOT = "document.querySelector('[data-chart=\"NAME\"] .js-plotly-plot')"
 
 
 def line(page: Page, name: str, what: str) -> Any:
+    # A chart is drawn anew when its axis turns logarithmic: for a moment there is none.
+    drawn = PLOT.replace("NAME", name)
+    until(page, f"({drawn}?.data ?? []).some((trace) => trace.meta.part === {what!r})")
     return page.evaluate(
         f"""([name, part]) => {{
           const drawn = ({PLOT.replace('"NAME"', '"loss"')}).data;
