@@ -1,6 +1,6 @@
 # Two images from one file: `server` (no torch) and `worker` (the trainer). Neither needs a compiler.
 FROM python:3.12-slim AS source
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_CACHE_DIR=/var/cache/uv
 RUN python -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 ENV PATH=/opt/uv/bin:$PATH
 WORKDIR /app
@@ -12,12 +12,12 @@ COPY web ./web
 COPY migrations ./migrations
 
 FROM source AS server-environment
-RUN --mount=type=cache,target=/root/.cache/uv sh requirements/install.sh server
+RUN --mount=type=cache,target=/var/cache/uv sh requirements/install.sh server
 
 # TORCH=cpu takes the small CPU-only build from PyTorch's own index; empty takes the package index's, which runs on both.
 FROM source AS worker-environment
 ARG TORCH=
-RUN --mount=type=cache,target=/root/.cache/uv TORCH="$TORCH" sh requirements/install.sh trainer
+RUN --mount=type=cache,target=/var/cache/uv TORCH="$TORCH" sh requirements/install.sh trainer
 
 FROM python:3.12-slim AS runtime
 ENV PYTHONUNBUFFERED=1 PATH=/app/.venv/bin:$PATH
