@@ -59,8 +59,8 @@ PY
 # Only wheels: nothing is compiled, so no compiler is needed. The constraints carry the hashes, which uv verifies.
 "$uv" pip install -q --python .venv/bin/python --only-binary :all: ${TORCH:+--torch-backend "$TORCH"} \
   -c requirements/locked.txt -c requirements/torch.txt $packages 2>.cache/install.log || {
-  if [ -n "$TORCH" ] && grep -qi 'download.pytorch.org' .cache/install.log; then
-    fail "TORCH=$TORCH needs https://download.pytorch.org/whl/$TORCH, which cannot be reached or has no such build; leave TORCH out (TORCH= forgets it) to take the package index's torch (all of it: .cache/install.log)"
+  if [ -n "$TORCH" ] && grep -qF "/whl/$TORCH/" .cache/install.log; then
+    fail "TORCH=$TORCH needs PyTorch's own index, which cannot be reached or has no build of that name; leave TORCH out (TORCH= forgets it) to take the package index's torch (all of it: .cache/install.log)"
   fi
   if grep -qiE 'dns|connect|timed out|network|error sending request' .cache/install.log; then
     fail "the packages could not be fetched: no network, or no access to the package index (uv reads UV_DEFAULT_INDEX, not pip's settings); what uv said is in .cache/install.log"

@@ -79,7 +79,7 @@ def test_other_requirements_are_installed_anew_with_the_same_choice(checkout: Ch
 
 
 def test_without_access_to_the_index_of_torch_it_says_what_to_leave_out(checkout: Checkout) -> None:
-    unreachable = "error: Request failed for https://download.pytorch.org/whl/cpu/torch/: dns error"
+    unreachable = "error: Request failed for https://index.example/whl/cpu/torch/: dns error"
     said = checkout.install(TORCH="cpu", UV_FAILS=unreachable).splitlines()
     assert said[1:] == [line for line in said if line.startswith("ganwatch: TORCH=cpu needs")]
     assert "leave TORCH out" in said[-1]
