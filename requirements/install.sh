@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export UV_PYTHON_DOWNLOADS=never
 UV_VERSION=0.13.9
-extras=${*:-server trainer dev}
+extras=${*:-server trainer interop dev}
 
 fail() { printf 'ganwatch: %s\n' "$1" >&2; exit 1; }
 
