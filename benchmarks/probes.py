@@ -59,7 +59,7 @@ class Subject:
         torch.manual_seed(0)
         self.config = config
         self.G, self.D = (network.to(device) for network in networks.build(config))
-        self.critic, self.loss = CRITICS[config.critic](self.D), LOSSES[config.loss]
+        self.critic, self.loss = CRITICS[config.critic.kind](self.D), LOSSES[config.loss]
         self.optimizers = [
             ResumableAdam(network, rate, config.adam)
             for network, rate in ((self.G, config.lr.g), (self.D, config.lr.d))

@@ -24,7 +24,7 @@ from trainer.errors import CheckpointError, DamagedCheckpointError
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 _NAME = re.compile(r"step-(\d{9,})\.([0-9a-f]{16})\.pt")
 
 
@@ -134,7 +134,10 @@ def read(path: Path) -> Checkpoint:
     except pickle.UnpicklingError as problem:
         raise CheckpointError(f"{path} does not hold plain data: {problem}") from problem
     if content["format"] != FORMAT:
-        raise CheckpointError(f"{path} has format {content['format']}, this version reads {FORMAT}")
+        raise CheckpointError(
+            f"{path} has format {content['format']}, and this version reads {FORMAT} (0.1.0 wrote 1): go on "
+            "with the version that wrote it, or begin a new training"
+        )
     return Checkpoint(content["step"], from_dict(content["config"]), content["parts"], path)
 
 

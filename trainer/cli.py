@@ -76,7 +76,7 @@ def flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[tuple[str, s
         if isinstance(value, dict):
             yield from flags(value, f"{flag}.")
         elif isinstance(value, bool):
-            yield flag if value else f"--no-{flag.removeprefix('--')}", ""
+            yield flag if value else f"{prefix}no-{key.replace('_', '-')}", ""
         elif key != "recipe":
             yield flag, " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 

@@ -36,5 +36,5 @@ UNDEFINED: Final[dict[str, Any]] = {
 def declare_training(run: Run, config: Config) -> None:
     for name, facts in SERIES.items():
         run.declare(name, **facts)
-    if config.critic != "raw":
+    if config.critic.kind != "raw":
         run.declare("score/undefined", **UNDEFINED)

@@ -53,7 +53,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     # What is trained, and what it is trained with.
     with seeded(config.seed):
         G, D = (network.to(device) for network in networks.build(config))
-    critic = CRITICS[config.critic](D)
+    critic = CRITICS[config.critic.kind](D)
     loss = LOSSES[config.loss]
     optimizer_G = ResumableAdam(G, config.lr.g, config.adam)
     optimizer_D = ResumableAdam(D, config.lr.d, config.adam)

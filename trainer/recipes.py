@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from trainer.config import Adam, Batch, Checkpoints, Config, Ema, LearningRate, Network
+from trainer.config import Adam, Batch, Checkpoints, Config, Critic, Ema, LearningRate, Network
 
 Recipe = Callable[[], Config]
 
@@ -48,7 +48,7 @@ def digits_gn() -> Config:
 
     Critic: GN (Wu et al. 2021, P). All else is that of ``digits-lsgan`` (O): only the critic differs.
     """
-    return replace(digits_lsgan(), recipe="digits-gn", critic="gn")
+    return replace(digits_lsgan(), recipe="digits-gn", critic=Critic(kind="gn"))
 
 
 def dcgan64_gn() -> Config:
@@ -64,7 +64,7 @@ def dcgan64_gn() -> Config:
         size=64,
         channels=3,
         network=Network(architecture="dcgan", width_g=64, width_d=64, norm_g="batch"),
-        critic="gn",
+        critic=Critic(kind="gn"),
         loss="hinge",
         lr=LearningRate(g=2e-4, d=4e-4),
         adam=Adam(betas=(0.0, 0.9)),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from trainer.config import Adam, Batch, Config, LearningRate, Network, from_dict, to_dict
+from trainer.config import Adam, Batch, Config, Critic, LearningRate, Network, from_dict, to_dict
 from trainer.errors import ConfigError
 from trainer.recipes import RECIPES
 
@@ -84,7 +84,7 @@ def test_settings_cannot_be_changed_behind_a_runs_back() -> None:
         (lambda: replace(RECIPES["digits-gn"](), data=Path("faces")), "--dataset images"),
         (lambda: replace(RECIPES["digits-gn"](), size=16), "8 pixels wide"),
         (lambda: replace(RECIPES["dcgan64-gn"](), size=40), "multiple of 16"),
-        (lambda: replace(RECIPES["dcgan64-nsgan"](), critic="gn"), "mixes samples"),
+        (lambda: replace(RECIPES["dcgan64-nsgan"](), critic=Critic(kind="gn")), "mixes samples"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_training(make: Any, message: str) -> None:

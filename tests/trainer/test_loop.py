@@ -145,7 +145,7 @@ def test_the_latents_that_are_judged_are_none_that_were_trained_with(tmp_path: P
     settings = config()
     trained_with = Latents(settings.network.z_dim, settings.seed, CPU).draw(64)
     G, D = networks.build(settings)
-    subject = Subject(settings, G, D, G, CRITICS[settings.critic](D), images())
+    subject = Subject(settings, G, D, G, CRITICS[settings.critic.kind](D), images())
     watch = probes(RecordingRun(), subject)
     assert isinstance(watch, Watch)
     assert watch.evaluator is not None

@@ -1,0 +1,141 @@
+"""One training, complete, and which settings cannot go together."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import tyro
+
+from trainer.config.networks import GRADIENT_NORMALIZED, SIZES, Critic, Network
+from trainer.config.objectives import Consistency, LossName, Penalty, SampleDifferences
+from trainer.config.optimization import Adam, Batch, Ema, LearningRate
+from trainer.config.running import Checkpoints, Fidelity, Speed
+from trainer.config.validation import require
+
+Dataset = Literal[
+    "digits",
+    "images",
+    "cifar10",
+    "cifar100",
+    "stl10",
+    "celeba",
+    "celeba-hq",
+    "lsun-church",
+    "lsun-bedroom",
+    "tiny-imagenet",
+]
+#: Classes of the data sets that have labels. What lies in ``images`` tells for itself.
+CLASSES: Final[dict[Dataset, int]] = {"digits": 10, "cifar10": 10, "cifar100": 100, "tiny-imagenet": 200}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One training, complete: two runs of one ``Config`` on one CPU end in identical weights."""
+
+    recipe: tyro.conf.Suppress[str]
+    #: ``digits`` are built in; ``images`` is what lies at ``data``; the others are found there too.
+    dataset: Dataset = "digits"
+    #: Where the data set lies; of ``images``: a folder (searched through), or a packed ``.npz``.
+    data: Path | None = None
+    #: Height and width in pixels.
+    size: int = 8
+    channels: Literal[1, 3] = 1
+    network: Network = field(default_factory=Network)
+    critic: Critic = field(default_factory=Critic)
+    #: Non-saturating, least squares, hinge, soft hinge, or Wasserstein.
+    loss: LossName = "ns"
+    #: Wasserstein: after each step D's weights are cut to [-clip, clip]; 0: never.
+    clip: float = 0.0
+    penalty: Penalty = field(default_factory=Penalty)
+    consistency: Consistency = field(default_factory=Consistency)
+    sample_differences: SampleDifferences = field(default_factory=SampleDifferences)
+    lr: LearningRate = field(default_factory=LearningRate)
+    adam: Adam = field(default_factory=Adam)
+    batch: Batch = field(default_factory=Batch)
+    #: Discriminator steps for each generator step.
+    n_dis: int = 1
+    #: Training ends after so many passes over the data or so many generator steps, whichever comes first.
+    epochs: int | None = None
+    steps: int | None = None
+    ema: Ema = field(default_factory=Ema)
+    speed: Speed = field(default_factory=Speed)
+    fidelity: Fidelity = field(default_factory=Fidelity)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    seed: int = 0
+    #: Deterministic algorithms on a GPU as well, where they cost speed. A CPU is always exact.
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.recipe != "", "recipe must have a name")
+        self._check_length()
+        self._check_images()
+        self._check_labels()
+        self._check_critic()
+        require(self.n_dis > 0, f"n-dis = {self.n_dis} must be positive")
+        require(0 <= self.seed < 2**63, f"seed = {self.seed} must lie between 0 and 2^63 - 1")
+        require(
+            self.sample_differences.weight == 0 or self.batch.accumulate == 1,
+            f"batch.accumulate = {self.batch.accumulate}: sample differences choose the best of the whole "
+            "batch, set it to 1",
+        )
+
+    def _check_length(self) -> None:
+        require(
+            self.epochs is not None or self.steps is not None, "set epochs or steps: when does training end?"
+        )
+        require(self.epochs is None or self.epochs > 0, f"epochs = {self.epochs} must be positive")
+        require(self.steps is None or self.steps > 0, f"steps = {self.steps} must be positive")
+
+    def _check_images(self) -> None:
+        require(self.size >= 8, f"size = {self.size} must be at least 8 pixels")
+        architecture = self.network.architecture
+        multiple = SIZES[architecture]
+        require(
+            self.size % multiple == 0,
+            f"size = {self.size}: {architecture} networks need a multiple of {multiple}",
+        )
+        if self.dataset == "digits":
+            require(
+                self.data is None,
+                f"data = {self.data}: the digits are built in; add --dataset images to train on it",
+            )
+            require(self.channels == 1, f"channels = {self.channels}: the digits are grey, set channels to 1")
+            require(self.size == 8, f"size = {self.size}: the digits are 8 pixels wide, set size to 8")
+
+    def _check_labels(self) -> None:
+        classes = self.network.classes
+        if classes == 0 or self.dataset == "images":
+            return
+        require(
+            self.dataset in CLASSES,
+            f"network.classes = {classes}: {self.dataset} has no labels, choose an architecture without",
+        )
+        require(
+            classes == CLASSES[self.dataset],
+            f"network.classes = {classes}: {self.dataset} has {CLASSES[self.dataset]}, set it to that",
+        )
+
+    def _check_critic(self) -> None:
+        normalizes = self.critic.kind in GRADIENT_NORMALIZED
+        mixes = self.network.norm_d == "batch"
+        require(
+            not (normalizes and mixes),
+            f"critic.kind = {self.critic.kind} takes the gradient of every sample, and batch norm in the "
+            "discriminator mixes samples: set network.norm-d to none",
+        )
+        require(
+            not (self.penalty.kind != "none" and mixes),
+            f"penalty.kind = {self.penalty.kind} takes the gradient of every sample, and batch norm in the "
+            "discriminator mixes samples: set network.norm-d to none",
+        )
+        require(0 <= self.clip < 1e3, f"clip = {self.clip} must lie in [0, 1000)")
+        require(
+            self.clip == 0 or self.loss == "wasserstein",
+            f"clip = {self.clip}: weights are clipped for the Wasserstein loss only, set loss to wasserstein "
+            "or clip to 0",
+        )
+        require(
+            self.clip == 0 or self.critic.kind != "sn",
+            f"clip = {self.clip}: spectral normalization divides the weights by their norm, which undoes "
+            "clipping: set clip to 0 or critic.kind to raw",
+        )
