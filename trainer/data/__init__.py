@@ -8,9 +8,8 @@ packed ``.npz`` (``data``: uint8 stream of encoded images, ``offset``: n + 1 pos
 import io
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +19,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from trainer.config import Config
+from trainer.data.image_set import ImageSet, to_unit_range
+from trainer.data.stream import Shuffled
 from trainer.errors import DataError
-from trainer.randomness import derived
+
+__all__ = ["ImageSet", "Shuffled", "fit", "load", "to_unit_range"]
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    #: uint8 [N, C, H, W]
-    images: Tensor
-    #: int64 [N], where the data has classes.
-    labels: Tensor | None
-    #: Name and fault of every image that was left out.
-    skipped: tuple[tuple[str, str], ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Tensor:
-        """One image as networks see it: float32 [C, H, W] in [-1, 1]."""
-        return to_unit_range(self.images[index])
 
 
 def load(config: Config) -> ImageSet:
@@ -136,69 +121,3 @@ def fit(encoded: bytes, size: int, channels: int) -> np.ndarray[Any, np.dtype[np
     if upright.size != (size, size):
         upright = ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS)
     return np.asarray(upright).reshape(size, size, channels)
-
-
-def to_unit_range(pixels: Tensor) -> Tensor:
-    """uint8 to float32 in [-1, 1]."""
-    return pixels.float().div_(127.5).sub_(1.0)
-
-
-class Shuffled:
-    """An endless stream of batches in [-1, 1]: pass after pass over the images, each pass in an order of its
-    own.
-
-    The order of a pass follows from (seed, pass) alone, so the number of images drawn is the whole position:
-    a checkpoint holds it, and nothing else in the process can disturb it. The images stay uint8 and lie on
-    the device if a quarter of its free memory holds them.
-    """
-
-    def __init__(self, images: Tensor, batch: int, seed: int, device: torch.device) -> None:
-        self.images = images.to(device) if _fits(images, device) else images
-        self.batch = batch
-        self.seed = seed
-        self.device = device
-        self.drawn = 0
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))
-
-    def draw(self) -> Tensor:
-        """The next batch, float32 [batch, C, H, W] on the device."""
-        chosen = self.images[torch.cat(list(self._next_indices()))]
-        if self.device.type == "cuda" and not chosen.is_cuda:
-            chosen = chosen.pin_memory()  # what crosses from other memory is waited for
-        return to_unit_range(chosen.to(self.device, non_blocking=True))
-
-    def _next_indices(self) -> Iterator[Tensor]:
-        """``batch`` indices, from two or more passes where a pass ends within the batch."""
-        missing = self.batch
-        while missing:
-            number, position = divmod(self.drawn, len(self.images))
-            part = self._order_of_pass(number)[position : position + missing]
-            self.drawn += len(part)
-            missing -= len(part)
-            yield part
-
-    def _order_of_pass(self, number: int) -> Tensor:
-        if self._order[0] != number:
-            generator = torch.Generator().manual_seed(derived(self.seed, number))
-            order = torch.randperm(len(self.images), generator=generator)
-            # Once a pass, so that no batch waits for its indices to cross.
-            self._order = (number, order.to(self.images.device, non_blocking=True))
-        return self._order[1]
-
-    def state_dict(self) -> dict[str, int]:
-        return {"drawn": self.drawn, "images": len(self.images)}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        if state["images"] != len(self.images):
-            raise DataError(
-                f"the checkpoint was trained on {state['images']} images and the data now has "
-                f"{len(self.images)}: pass the --data it was trained on"
-            )
-        self.drawn = state["drawn"]
-
-
-def _fits(images: Tensor, device: torch.device) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.nbytes <= free // 4
