@@ -16,6 +16,7 @@ from monitor.api import (
     health,
     images,
     ingest,
+    jobs,
     live,
     openapi,
     pages,
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for part in (ingest, runs, query, images, commands, alerts, live):
+    for part in (ingest, runs, query, images, commands, alerts, jobs, live):
         api.include_router(part.router)
     api.add_api_route("/openapi.json", _describe, include_in_schema=False, response_class=Response)
     return api

@@ -14,7 +14,7 @@ from monitor.alerts import judging
 from monitor.alerts.channels import channels_from
 from monitor.clock import Clock
 from monitor.settings import Settings
-from monitor.store import census, compactor, images, runs
+from monitor.store import census, compactor, images, jobs, runs
 from monitor.store.database import Database
 
 RETRY_SECONDS = 10.0
@@ -73,7 +73,7 @@ class Background:
         self._lock = threading.Lock()
         self._judge = Worker("judging", self._judge_noticed)
         self._deliver = Worker("delivery", self._deliver_due)
-        self._watch = Worker("watching for lost runs", self._mark_lost)
+        self._watch = Worker("watching for lost runs and workers", self._mark_lost)
         self._compact = Worker("compacting", self._compact_due)
         self._tidy = Worker("tidying", self._drop_unclaimed)
         self._unclaimed: frozenset[str] = frozenset()
@@ -132,6 +132,7 @@ class Background:
         for run in runs.mark_lost(self._database, self._clock(), self._settings.lost_after):
             self._tell(run, frozenset({"state"}))
             self.notice(run)
+        jobs.release_expired(self._database, self._clock())
         return min(self._settings.lost_after / 4, 15.0)
 
     def _compact_due(self) -> float:

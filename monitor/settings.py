@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         default="", description="Address of the service as others see it, for the links in notifications."
     )
     lost_after: float = Field(
-        default=60.0, gt=0, description="Seconds of silence after which a run is shown as lost."
+        default=60.0,
+        gt=0,
+        description="Seconds of silence after which a run is shown as lost, and a job taken from its worker.",
     )
     max_body: int = Field(default=32 * 2**20, ge=1024, description="Largest request body, in bytes.")
     body_timeout: float = Field(default=60.0, gt=0, description="Seconds a request body may take to arrive.")

@@ -1,8 +1,8 @@
 """Every table, as SQLAlchemy sees it. The database itself is only ever made and changed by ``migrations/``.
 
-Every key begins with the run, and every query carries it, so that the same schema can be partitioned or
-sharded by run. Times are Unix seconds; payloads are documented where they are encoded (``tail.py``,
-``chunks.py``, ``summaries.py``).
+Every key but a job's begins with the run, and every query carries it, so that the same schema can be
+partitioned or sharded by run. Times are Unix seconds; payloads are documented where they are encoded
+(``tail.py``, ``chunks.py``, ``summaries.py``).
 """
 
 from __future__ import annotations
@@ -347,3 +347,35 @@ class Outbox(Base):
     outcome: Mapped[str | None] = mapped_column(String(16), index=True)
     error: Mapped[str] = mapped_column(Text, default="")
     __table_args__ = (_of_run(),)
+
+
+class Job(Base):
+    """A recipe waiting for a worker, or what became of it. It has no run before a worker begins one."""
+
+    __tablename__ = "job"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    #: The run that it is trained as, however often it is taken up.
+    run_id: Mapped[str] = mapped_column(RUN, unique=True)
+    project: Mapped[str] = mapped_column(Text)
+    #: Empty where the recipe names the run.
+    name: Mapped[str] = mapped_column(Text)
+    recipe: Mapped[str] = mapped_column(String(64))
+    overrides: Mapped[dict[str, Any]]
+    #: The higher is taken first.
+    priority: Mapped[int]
+    #: queued, running, finished, failed, cancelled.
+    state: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(Text, default="")
+    created: Mapped[float] = mapped_column(index=True)
+    began: Mapped[float | None]
+    ended: Mapped[float | None]
+    #: Who has it, or had it last, and until when it is theirs unless they are heard of again.
+    worker: Mapped[str] = mapped_column(Text, default="")
+    lease: Mapped[str | None] = mapped_column(String(32))
+    expires: Mapped[float | None]
+    #: How often a worker took it, and how often it died with it.
+    claims: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
+    #: Whether a running job is asked to stop.
+    cancelling: Mapped[bool] = mapped_column(default=False)
+    __table_args__ = (Index(None, "state", "priority", "created"),)
