@@ -12,11 +12,12 @@ from typing import Any, cast
 import h11
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from monitor.api.problems import answer_problem, of_status
 from monitor.api.service import Service
-from monitor.errors import Misuse
+from monitor.errors import Misuse, Problem
 from monitor.settings import Settings
 
 #: Seconds that requests under way are given at the end.
@@ -29,12 +30,14 @@ MOST_CONNECTIONS = 1024
 class Connection(H11Protocol):
     """Gives a request's head so long to arrive; uvicorn itself would wait for it for ever.
 
-    What is not HTTP at all is answered in the one shape of all errors, too.
+    What is not HTTP at all, or one connection too many, is answered in the one shape of all errors, too.
     """
 
-    def __init__(self, head_seconds: float, **given: Any) -> None:
+    def __init__(self, head_seconds: float, most_connections: int, **given: Any) -> None:
         super().__init__(**given)
         self._head_seconds = head_seconds
+        self._most_connections = most_connections
+        self._inner, self.app = self.app, self._answer
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,6 +61,16 @@ class Connection(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(self.connections) <= self._most_connections:
+            await self._inner(scope, receive, send)
+            return
+        detail = f"The service has {self._most_connections} connections open; try again later."
+        problem = Problem(
+            503, "too-many-connections", detail, headers={"connection": "close", "retry-after": "5"}
+        )
+        await answer_problem(problem)(scope, receive, send)
+
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE and self._deadline:
             self._deadline.cancel()
@@ -75,18 +88,18 @@ class Server(uvicorn.Server):
         settings: Settings,
         when_ready: Callable[[], None] | None = None,
         head_seconds: float = HEAD_SECONDS,
+        most_connections: int = MOST_CONNECTIONS,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=cast("type[asyncio.Protocol]", partial(Connection, head_seconds)),
+                http=cast("type[asyncio.Protocol]", partial(Connection, head_seconds, most_connections)),
                 ws="none",
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=bool(settings.proxies),
                 forwarded_allow_ips=settings.proxies or None,
-                limit_concurrency=MOST_CONNECTIONS,
                 timeout_graceful_shutdown=GRACE,
                 lifespan="on",
             )

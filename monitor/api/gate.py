@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.api.auth import Access, unauthorized
 from monitor.api.problems import answer_failure, answer_problem
-from monitor.api.welcome import welcome_page
+from monitor.api.welcome import wants_page, welcome_page
 from monitor.errors import Problem
 from monitor.settings import Settings
 
@@ -89,7 +89,7 @@ class Gate:
                 return self._enter_with_link(request)
             self._check_token(request)
         except Problem as problem:
-            if problem.status in {401, 429} and _wants_page(request):
+            if problem.status in {401, 429} and wants_page(request):
                 return welcome_page(request, problem)
             return answer_problem(problem)
         return None
@@ -145,11 +145,6 @@ def local_path(path: str) -> str:
     """The path, unless a browser would take it for an address elsewhere."""
     has_controls = any(character <= " " or character == "\x7f" for character in path)
     return path if path.startswith("/") and path[1:2] not in {"/", "\\"} and not has_controls else "/"
-
-
-def _wants_page(request: Request) -> bool:
-    is_api = request.scope["path"].startswith("/api/")
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "") and not is_api
 
 
 def _is_address(name: str) -> bool:

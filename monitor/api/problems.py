@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from monitor.api.answers import Json
+from monitor.api.welcome import wants_page, wrong_page
 from monitor.errors import Problem
 
 log = logging.getLogger("ganwatch")
@@ -51,9 +52,10 @@ async def _on_problem(_: Request, error: Exception) -> Response:
     return answer_problem(error)
 
 
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return answer_problem(of_status(error.status_code, dict(error.headers or {})))
+    problem = of_status(error.status_code, dict(error.headers or {}))
+    return wrong_page(problem) if wants_page(request) else answer_problem(problem)
 
 
 async def _on_validation_error(_: Request, error: Exception) -> Response:

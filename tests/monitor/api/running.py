@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from monitor.app import create_app
 from monitor.clock import Clock, wall_clock
-from monitor.server import HEAD_SECONDS, Server, listen
+from monitor.server import HEAD_SECONDS, MOST_CONNECTIONS, Server, listen
 from monitor.settings import Settings
 
 TOKEN = "a-token-that-only-the-tests-know"
@@ -37,13 +37,18 @@ class Running:
 
 @contextmanager
 def run_service(
-    directory: Path, *, clock: Clock = wall_clock, head_seconds: float = HEAD_SECONDS, **options: Any
+    directory: Path,
+    *,
+    clock: Clock = wall_clock,
+    head_seconds: float = HEAD_SECONDS,
+    most_connections: int = MOST_CONNECTIONS,
+    **options: Any,
 ) -> Iterator[Running]:
     settings = Settings(**{"port": 0, "data_dir": directory, "token": TOKEN, **options})
     app = create_app(settings, clock)
     ready = threading.Event()
     with listen(settings) as listener:
-        server = Server(app, settings, when_ready=ready.set, head_seconds=head_seconds)
+        server = Server(app, settings, ready.set, head_seconds, most_connections)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

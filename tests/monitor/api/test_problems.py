@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 import logging
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
 from starlette.routing import Route
 
 from tests.monitor.api.batches import a_run
-from tests.monitor.api.running import Running
+from tests.monitor.api.running import Running, run_service
 from tests.monitor.api.test_gate import routes
 
 SHAPE = {"type", "title", "detail", "status", "field"}
@@ -108,3 +109,35 @@ def test_what_is_no_http_is_answered_in_the_same_shape(service: Running) -> None
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"content-type: application/json" in head.lower()
     assert (json.loads(body)["type"], json.loads(body)["status"]) == ("malformed", 400)
+
+
+def test_a_person_at_a_wrong_address_sees_a_page_with_a_way_back(client: httpx.Client) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = client.get("/no<such>", headers=browser)
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert '<a href="/">' in page.text
+    assert "such" not in page.text
+    assert_one_shape(client.get("/api/v1/nothing", headers=browser))
+
+
+def test_one_connection_too_many_is_answered_in_the_same_shape(tmp_path: Path) -> None:
+    with run_service(tmp_path, most_connections=2) as service:
+        held = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(2)]
+        with service.client() as client:
+            refused = client.get("/healthz")
+        assert refused.status_code == 503
+        assert_one_shape(refused)
+        assert refused.json()["type"] == "too-many-connections"
+        for connection in held:
+            connection.close()
+        assert answers_again(service)
+
+
+def answers_again(service: Running) -> bool:
+    """Once the server has seen the others close."""
+    for _ in range(200):
+        with service.client() as client:
+            if client.get("/healthz").status_code == 200:
+                return True
+    return False
