@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -135,24 +136,34 @@ def base_url(settings: Settings, port: int | None = None) -> str:
 
 def load_settings(**given: Any) -> Settings:
     """Settings from the environment, with what was given in place of it; the first mistake in one line."""
+    given = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise Misuse(f"GANWATCH_{name}: {first['msg']}, not {first['input']!r}") from None
+        name = "_".join(str(part) for part in first["loc"])
+        source = f"--{name.replace('_', '-')}" if name in given else f"GANWATCH_{name.upper()}"
+        raise Misuse(f"{source}: {first['msg']}, not {first['input']!r}") from None
 
 
 def _kept_token(path: Path) -> str:
+    if path.exists():
+        return _checked(_read_secret(path, "token"), str(path))
+    # Written whole under another name: whoever is killed, or comes second, never leaves or finds a part.
+    beside = path.with_name(f"token.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(token := secrets.token_urlsafe(32))
-    except FileExistsError:
-        return _checked(_read_secret(path, "token"), str(path))
+        with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(beside, path)
     except OSError as error:
         raise Misuse(f"cannot keep the token in {path}: {error.strerror}") from None
-    return token
+    finally:
+        beside.unlink(missing_ok=True)
+    return _checked(_read_secret(path, "token"), str(path))
 
 
 def _read_secret(path: Path, name: str) -> str:
@@ -164,5 +175,8 @@ def _read_secret(path: Path, name: str) -> str:
 
 def _checked(token: str, source: str) -> str:
     if not _TOKEN.fullmatch(token):
-        raise Misuse(f"the token in {source} must be 8 to 512 printable ASCII characters without spaces")
+        raise Misuse(
+            f"the token in {source} must be 8 to 512 printable ASCII characters without spaces, "
+            f"not {len(token)} characters{'' if token else '; delete the file to get a new one'}"
+        )
     return token

@@ -95,6 +95,10 @@ def test_a_wrong_setting_is_one_clear_line(tmp_path: Path) -> None:
     assert_one_clear_line(run("serve", cwd=tmp_path, GANWATCH_PORT="many"), "GANWATCH_PORT", "many")
 
 
+def test_a_wrong_option_is_one_clear_line(tmp_path: Path) -> None:
+    assert_one_clear_line(run("serve", "--port", "99999", cwd=tmp_path), "--port", "99999")
+
+
 def test_a_database_of_something_else_is_one_clear_line(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE recipes (id INTEGER)")

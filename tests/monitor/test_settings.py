@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import signal
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,8 @@ import pytest
 from monitor.errors import Misuse
 from monitor.server import listen
 from monitor.settings import Settings, base_url, link, load_settings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +85,37 @@ def test_a_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, n
         load_settings()
     assert str(misuse.value).startswith(f"GANWATCH_{name}: ")
     assert "\n" not in str(misuse.value)
+
+
+def test_a_wrong_option_is_named_as_it_was_typed() -> None:
+    with pytest.raises(Misuse, match=r"^--lost-after: "):
+        load_settings(lost_after=0)
+
+
+def test_whoever_comes_second_takes_the_token_that_is_there(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        settings = load_settings(data_dir=tmp_path / "new")
+        tokens = set(pool.map(lambda _: settings.access_token(), range(32)))
+    assert len(tokens) == 1
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["token"]
+
+
+def test_a_process_killed_while_it_writes_the_token_leaves_none(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; from monitor.settings import load_settings;"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL);"
+        "load_settings(data_dir=Path(sys.argv[1])).access_token()"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "token").exists()
+    assert load_settings(data_dir=tmp_path).access_token()
+
+
+def test_an_empty_token_file_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "token").touch()
+    with pytest.raises(Misuse, match="delete the file"):
+        load_settings(data_dir=tmp_path).access_token()
 
 
 def test_the_password_of_the_database_may_come_from_a_file(tmp_path: Path) -> None:
