@@ -63,7 +63,7 @@ def dcgan64_gn() -> Config:
         dataset="images",
         size=64,
         channels=3,
-        network=Network(architecture="dcgan", width_g=64, width_d=64, norm_g="batch"),
+        network=Network(architecture="dcgan", width_g=64, width_d=64, norm_g="batch", init="dcgan"),
         critic=Critic(kind="gn"),
         loss="hinge",
         lr=LearningRate(g=2e-4, d=4e-4),
@@ -87,7 +87,13 @@ def dcgan64_nsgan() -> Config:
         size=64,
         channels=3,
         network=Network(
-            architecture="dcgan", z_dim=100, width_g=64, width_d=64, norm_g="batch", norm_d="batch"
+            architecture="dcgan",
+            z_dim=100,
+            width_g=64,
+            width_d=64,
+            norm_g="batch",
+            norm_d="batch",
+            init="dcgan",
         ),
         loss="ns",
         lr=LearningRate(g=2e-4, d=2e-4),

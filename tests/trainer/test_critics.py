@@ -8,7 +8,7 @@ from torch.autograd import backward
 from tests.reference.critics_twin import gradient_norm, gradient_normalized
 from trainer.critics import GradientNormalizedCritic, RawCritic, gradient_normalize, score_both
 from trainer.errors import ConfigError
-from trainer.networks import initialize_normal, small
+from trainer.networks import initialize, small
 
 
 def discriminator(dtype: torch.dtype = torch.float64) -> small.Discriminator:
@@ -71,7 +71,7 @@ def test_a_normalized_critic_is_no_steeper_than_one_and_as_steep_as_theorem_6_sa
 def test_scores_stay_in_bounds_and_do_not_feel_the_scale_of_the_discriminator() -> None:
     D, x = discriminator(), images(32)
     before = GradientNormalizedCritic(D)(x)
-    last = D.layers[-1]
+    last = D.score[-1]
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
         for parameter in last.parameters():
@@ -111,7 +111,7 @@ def test_a_generator_is_trained_through_it() -> None:
 
 def test_a_sample_without_a_score_gets_zero_passes_no_gradient_and_is_counted() -> None:
     D = discriminator()
-    D.apply(initialize_normal)
+    initialize(D, "dcgan")
     with torch.no_grad():
         for layer in D.modules():
             if isinstance(layer, nn.Conv2d):

@@ -60,9 +60,9 @@ def test_initialization_follows_from_the_seed_alone() -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_normal_initialization_is_dcgans() -> None:
+def test_dcgan_initialization_is_its_papers() -> None:
     config = RECIPES["dcgan64-nsgan"]()
-    assert config.network.init == "normal"
+    assert config.network.init == "dcgan"
     torch.manual_seed(0)
     G, D = networks.build(config)
     for layer in [*G.modules(), *D.modules()]:

@@ -5,7 +5,16 @@ the run and in every checkpoint. Nothing reads a setting from anywhere else. Set
 are refused here, with the reason, before anything is loaded.
 """
 
-from .networks import Activation, Architecture, Critic, CriticName, Initialization, Network, Normalization
+from .networks import (
+    Activation,
+    Architecture,
+    Critic,
+    CriticName,
+    Initialization,
+    Network,
+    Normalization,
+    Pooling,
+)
 from .objectives import Consistency, LossName, Noise, Penalty, PenaltyName, Points, SampleDifferences
 from .optimization import Adam, Batch, Ema, LearningRate
 from .running import Checkpoints, Fidelity, Metric, Speed
@@ -35,6 +44,7 @@ __all__ = [
     "Penalty",
     "PenaltyName",
     "Points",
+    "Pooling",
     "SampleDifferences",
     "Speed",
     "from_dict",

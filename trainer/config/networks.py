@@ -5,9 +5,10 @@ from typing import Final, Literal
 
 from trainer.config.validation import require
 
-Architecture = Literal["small", "dcgan", "cnn", "resnet", "gran", "biggan"]
+Architecture = Literal["small", "dcgan", "cnn", "resnet", "gran", "biggan", "autogan"]
 Normalization = Literal["none", "batch"]
-Initialization = Literal["torch", "normal", "kaiming", "xavier", "orthogonal"]
+Initialization = Literal["torch", "normal", "dcgan", "kaiming", "xavier", "xavier-residual", "orthogonal"]
+Pooling = Literal["mean", "sum"]
 Activation = Literal["relu", "leaky-relu", "elu", "softplus"]
 CriticName = Literal["raw", "sn", "gn", "gn0", "gn1", "pgn", "pgn-code", "gran"]
 
@@ -19,7 +20,10 @@ SIZES: Final[dict[Architecture, int]] = {
     "resnet": 16,
     "gran": 16,
     "biggan": 16,
+    "autogan": 16,
 }
+#: Those whose discriminator has blocks with shortcuts, and pools over all pixels at its end.
+RESIDUAL: Final[frozenset[Architecture]] = frozenset({"resnet", "gran", "biggan", "autogan"})
 #: Those that take labels, and cannot do without.
 CONDITIONAL: Final[frozenset[Architecture]] = frozenset({"biggan"})
 #: Critics that take the gradient of every sample by itself.
@@ -39,8 +43,12 @@ class Network:
     width_d: int = 32
     norm_g: Normalization = "batch"
     norm_d: Normalization = "none"
-    #: ``normal``: weights N(0, 0.02), biases 0, as DCGAN has it. ``torch``: the framework's own.
+    #: Weights N(0, 0.02) (``normal``; ``dcgan``: batch norm's gains N(1, 0.02) too), Kaiming normal, Xavier
+    #: uniform (``xavier-residual``: with gain sqrt(2) in residual branches), orthogonal; biases 0. ``torch``:
+    #: the framework's own.
     init: Initialization = "normal"
+    #: Over all pixels, at the end of a residual discriminator.
+    pool_d: Pooling = "mean"
     activation_d: Activation = "leaky-relu"
     #: Slope of leaky ReLU below 0.
     slope: float = 0.2
@@ -55,7 +63,22 @@ class Network:
         require(self.width_d > 0, f"network.width-d = {self.width_d} must be positive")
         require(0 <= self.slope < 1, f"network.slope = {self.slope} must lie in [0, 1)")
         require(0 < self.beta < 1e6, f"network.beta = {self.beta} must lie between 0 and 1e6")
+        require(
+            self.architecture not in RESIDUAL or self.norm_d == "none",
+            f"network.norm-d = {self.norm_d}: the discriminator of {self.architecture} networks has no "
+            "norm, set it to none",
+        )
+        require(
+            self.architecture in RESIDUAL or self.pool_d == "mean",
+            f"network.pool-d = {self.pool_d}: only {', '.join(sorted(RESIDUAL))} networks pool over all "
+            "pixels, leave it at mean",
+        )
         if self.architecture in CONDITIONAL:
+            require(
+                self.norm_g == "batch",
+                f"network.norm-g = {self.norm_g}: {self.architecture} networks learn classes through it, set "
+                "it to batch",
+            )
             require(
                 self.classes >= 2,
                 f"network.classes = {self.classes}: {self.architecture} networks are conditional, set it to "
