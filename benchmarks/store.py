@@ -24,8 +24,8 @@ from monitor import protocol
 from monitor.store.compactor import compact
 from monitor.store.database import Database
 from monitor.store.ingest import apply_batch
+from monitor.store.picture import query_points
 from monitor.store.schema import Chunk, Summary
-from monitor.store.series import query_points
 
 SERIES = 50
 ROWS = 1000

@@ -10,9 +10,21 @@ from starlette.responses import Response
 from monitor.api.answers import answer_unless_known
 from monitor.api.parameters import RunInPath
 from monitor.api.service import HasService
-from monitor.store import census, marks, series
+from monitor.store import census, marks, picture, series
 
 MOST_SERIES = 64
+
+Names = Annotated[list[str], Query(max_length=MOST_SERIES, description="A series; repeat for several.")]
+Patterns = Annotated[
+    list[Annotated[str, Query(max_length=512)]],
+    Query(max_length=MOST_SERIES, description="Series like `quality/*`: * is anything, ? one character."),
+]
+Edge = Annotated[float | None, Query(allow_inf_nan=False)]
+First = Annotated[Edge, Query(alias="from", description="Where on the axis the view begins.")]
+Last = Annotated[Edge, Query(alias="to", description="Where on the axis it ends; both are in it.")]
+OfAttempt = Annotated[
+    int | None, Query(ge=0, le=2**31, description="Its lineage is shown; the newest unless named.")
+]
 
 router = APIRouter(tags=["query"])
 
@@ -37,20 +49,40 @@ def query_points(
     request: Request,
     service: HasService,
     *,
-    name: Annotated[list[str], Query(max_length=MOST_SERIES, description="A series; repeat for several.")],
+    name: Names = [],  # noqa: B006 - FastAPI copies it
+    match: Patterns = [],  # noqa: B006
     buckets: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-    first: Annotated[float | None, Query(alias="from", allow_inf_nan=False)] = None,
-    last: Annotated[float | None, Query(alias="to", allow_inf_nan=False)] = None,
-    axis: Literal["step", "time"] = "step",
-    attempt: Annotated[int | None, Query(ge=0)] = None,
+    first: First = None,
+    last: Last = None,
+    axis: Literal["step", "epoch", "time"] = "step",
+    attempt: OfAttempt = None,
+    aligned: Annotated[bool, Query(description="The same buckets for every series, with nulls.")] = False,
+    since: Annotated[
+        str | None, Query(max_length=100, description="A `cursor` of an earlier answer: only what is new.")
+    ] = None,
 ) -> Response:
-    """At most so many buckets a series, each with its min and max: no spike disappears."""
+    """At most so many buckets a series, each with its min and max: no spike disappears.
+
+    Points that are fewer than the buckets come as they are (`exact`). A bucket stands for what lies between
+    its `first` and its `step` (or `time`, or `epoch`), the place of its last point.
+    """
     with service.database.read() as connection:
         tag = census.run_tag(connection, run)
         return answer_unless_known(
             request,
             tag,
-            lambda: series.query_points(
-                connection, run, name, buckets, first=first, last=last, axis=axis, attempt=attempt
+            lambda: picture.query_points(
+                connection,
+                run,
+                name,
+                buckets,
+                patterns=match,
+                most=MOST_SERIES,
+                first=first,
+                last=last,
+                axis=axis,
+                attempt=attempt,
+                aligned=aligned,
+                since=since,
             ),
         )

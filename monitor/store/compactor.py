@@ -218,4 +218,5 @@ def _swap(c: Connection, run_id: str, ids: list[int], pieces: list[_Piece]) -> b
         ],
     )
     c.execute(delete(Batch).where(Batch.run_id == run_id, Batch.id.in_(ids)))
+    c.execute(update(Run).where(Run.id == run_id).values(horizon=max(ids)))
     return True

@@ -19,6 +19,7 @@ from monitor.store.chain import UNKNOWN, Cover, is_diverged, read_cover
 from monitor.store.columns import MAX_LISTED, Table, read_table
 from monitor.store.commands import pending_commands
 from monitor.store.database import Database, insert_into
+from monitor.store.facets import index_run
 from monitor.store.intake import Intake, is_newest
 from monitor.store.plain import INDEXED, fits_int64, plain_json, plain_text
 from monitor.store.points import store_points
@@ -124,7 +125,7 @@ def _find_begin(run_id: str, batch: protocol.Batch, now: float) -> protocol.Begi
 
 def _make_run(c: Connection, run_id: str, begin: protocol.Begin, replayed: bool, now: float) -> None:
     began = _began(begin, now)
-    c.execute(
+    made = c.execute(
         insert_into(c, Run)
         .values(
             id=run_id,
@@ -141,15 +142,20 @@ def _make_run(c: Connection, run_id: str, begin: protocol.Begin, replayed: bool,
             rejected=0,
             archived=False,
             version=0,
+            born=now,
             **_described(begin),
         )
         .on_conflict_do_nothing()
+        .returning(Run.id)
     )
+    if made.first() is None:
+        return
     c.execute(
         insert_into(c, Attempt)
         .values(run_id=run_id, number=0, reason="", began=began)
         .on_conflict_do_nothing()
     )
+    index_run(c, run_id)
 
 
 def _make_writer(
@@ -190,6 +196,7 @@ def _make_writer(
         c.execute(
             update(Run).where(Run.id == run_id).values(state="running", ended=None, message="", **known)
         )
+        index_run(c, run_id)
 
 
 def _began(begin: protocol.Begin, now: float) -> float:
@@ -219,6 +226,18 @@ def _store(intake: Intake, run: Row[Any], tables: list[Table]) -> None:
         intake.changed.add("state")
     store_records(intake)
     store_points(intake, tables)
+    if batch.attempt >= run.attempt:
+        reached = [intake.last_step, run.last_step if batch.attempt == run.attempt else _origin(intake)]
+        intake.of_run["last_step"] = max((step for step in reached if step is not None), default=None)
+
+
+def _origin(intake: Intake) -> int | None:
+    """The step that the batch's attempt went back to."""
+    return intake.c.execute(
+        select(Attempt.from_step).where(
+            Attempt.run_id == intake.run_id, Attempt.number == intake.batch.attempt
+        )
+    ).scalar()
 
 
 def _conclude(intake: Intake, run: Row[Any], writer: Row[Any]) -> Applied:

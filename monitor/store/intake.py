@@ -28,6 +28,8 @@ class Intake:
     #: The run's version once this batch is stored; numbers the batch's row too.
     version: int
     changed: set[str] = field(default_factory=set)
+    #: The last step of its points.
+    last_step: int | None = None
     #: Whether a rule may find something in it that was not there before.
     is_news: bool = False
     rejected: list[Rejection] = field(default_factory=list)

@@ -74,6 +74,7 @@ def store_points(intake: Intake, tables: list[Table]) -> None:
         )
     )
     sums = _sums(groups)
+    intake.last_step = max(part.last_step for part in sums.values())
     _add_totals(intake, sums)
     _store_mark_values(intake, marks)
     intake.is_news |= bool(marks) or any(part.non_finite for part in sums.values())

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -73,6 +74,28 @@ class Run(Base):
     archived: Mapped[bool] = mapped_column(default=False)
     #: Counts every change to the run: what a page compares to know that it is stale.
     version: Mapped[int] = mapped_column(default=0)
+    #: When the server first heard of it: another run of the same id, after this one is deleted, has another.
+    born: Mapped[float] = mapped_column(server_default="0")
+    #: The last step of the newest attempt, as a list of runs shows it.
+    last_step: Mapped[int | None]
+    #: Every batch up to this version is compacted.
+    horizon: Mapped[int] = mapped_column(server_default="0")
+
+
+class Facet(Base):
+    """What a run is searched by: its name, its tags, each leaf of its configuration (``facets.py``)."""
+
+    __tablename__ = "facet"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    #: Tells apart several of one key.
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(Text)
+    #: The text without regard to case, for words.
+    folded: Mapped[str] = mapped_column(Text)
+    #: Where the value is a number.
+    number: Mapped[float | None]
+    __table_args__ = (_of_run(),)
 
 
 class Attempt(Base):
@@ -127,7 +150,17 @@ class Series(Base):
     judge: Mapped[str | None] = mapped_column(Text)
     m: Mapped[int | None]
     n: Mapped[int | None]
-    __table_args__ = (_of_run(), Index(None, "run_id", "name", unique=True))
+    __table_args__ = (
+        _of_run(),
+        Index(None, "run_id", "name", unique=True),
+        Index(
+            "ix_series_run_id_role",
+            "run_id",
+            "role",
+            sqlite_where=text("role IS NOT NULL"),
+            postgresql_where=text("role IS NOT NULL"),
+        ),
+    )
 
 
 class Batch(Base):
@@ -310,7 +343,7 @@ class Alert(Base):
     detected_step: Mapped[int | None]
     detected_epoch: Mapped[float | None]
     signals: Mapped[list[Any]]
-    began: Mapped[float]
+    began: Mapped[float] = mapped_column(index=True)
     updated: Mapped[float]
     resolved: Mapped[float | None]
     acknowledged: Mapped[float | None]

@@ -126,12 +126,35 @@ def _in_order(entries: Entries, keys: NDArray[Any]) -> Entries:
     return entries[np.argsort(keys, kind="stable")]
 
 
-def bucketize(sources: list[Source], buckets: int, axis: Axis) -> Entries | None:
-    """At most ``buckets`` entries for all points in view, in the order of the axis; None without points."""
+@dataclass(frozen=True)
+class Grid:
+    """Buckets of equal width on an axis, numbered from 0."""
+
+    lower: float
+    width: float
+    buckets: int
+
+    @classmethod
+    def over(cls, parts: list[Entries], buckets: int, axis: Axis) -> Grid:
+        """As many buckets over all that the entries span."""
+        lower = float(min(entries[f"min_{axis}"].min() for entries in parts))
+        upper = float(max(entries[f"max_{axis}"].max() for entries in parts))
+        return cls(lower, (upper - lower) / buckets, buckets)
+
+    def number(self, entries: Entries, axis: Axis) -> NDArray[np.int64]:
+        """The bucket of each entry: that of its last point."""
+        at = (entries[f"max_{axis}"].astype(float) - self.lower) / (self.width or 1)
+        return np.minimum(at.astype(np.int64), self.buckets - 1)
+
+    def edges(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        lower = self.lower + self.width * numbers.astype(np.float64)
+        return lower, lower + self.width
+
+
+def refine(sources: list[Source], buckets: int, axis: Axis) -> Entries | None:
+    """Entries for all points in view, no wider than needed, in the order of the axis; None without points."""
     while held := [entries for source in sources for entries in source.held()]:
-        lower = float(min(entries[f"min_{axis}"].min() for entries in held))
-        width = (float(max(entries[f"max_{axis}"].max() for entries in held)) - lower) / buckets
-        limit = _TOLERANCE * width
+        limit = _TOLERANCE * Grid.over(held, buckets, axis).width
         if sum(int(entries["count"].sum()) for entries in held) <= buckets:
             limit = -1
         elif sum(map(len, held)) > _CROWD * buckets:
@@ -141,9 +164,18 @@ def bucketize(sources: list[Source], buckets: int, axis: Axis) -> Entries | None
     else:
         return None
     joined = np.concatenate([source.entries() for source in sources if source.held()])
-    entries = _in_order(joined, joined[f"max_{axis}"])
+    return _in_order(joined, joined[f"max_{axis}"])
+
+
+def gather(entries: Entries, grid: Grid, axis: Axis) -> tuple[Entries, NDArray[np.int64]]:
+    """One entry a bucket that has any, and the numbers of those buckets."""
+    numbers = grid.number(entries, axis)
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return combine(entries, starts, axis), numbers[starts]
+
+
+def bucketize(entries: Entries, buckets: int, axis: Axis) -> Entries:
+    """At most ``buckets`` entries: those given where they are no more, so that few points stay exact."""
     if len(entries) <= buckets:
         return entries
-    at = (entries[f"max_{axis}"].astype(float) - lower) / (width or 1)
-    bucket = np.minimum(at.astype(np.int64), buckets - 1)
-    return combine(entries, np.flatnonzero(np.diff(bucket, prepend=-1)), axis)
+    return gather(entries, Grid.over([entries], buckets, axis), axis)[0]

@@ -14,7 +14,8 @@ from monitor import protocol
 from monitor.errors import Problem
 from monitor.store.compactor import compact
 from monitor.store.database import Database
-from monitor.store.series import list_series, query_points
+from monitor.store.picture import query_points
+from monitor.store.series import list_series
 from tests.monitor.store.writing import NOW, Voice, points_of
 
 _runs = itertools.count()

@@ -12,7 +12,7 @@ from monitor import protocol
 from monitor.protocol import Batch, Points, Record
 from monitor.store.database import Database
 from monitor.store.ingest import Applied, apply_batch
-from monitor.store.series import query_points
+from monitor.store.picture import query_points
 
 NOW = 1_700_000_000.0
 

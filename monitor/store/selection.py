@@ -1,0 +1,60 @@
+"""Which series a question is about: by name, or by pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from monitor.errors import Problem
+from monitor.protocol import DISTRIBUTION_FIELDS
+from monitor.store.globs import matches
+from monitor.store.schema import Series
+
+WIDTHS = {"scalar": 1, "distribution": len(DISTRIBUTION_FIELDS)}
+#: Names in a statement: databases limit its parameters.
+AT_ONCE = 5000
+
+
+class Wanted(NamedTuple):
+    id: int
+    name: str
+    kind: str
+
+    @property
+    def width(self) -> int:
+        return WIDTHS[self.kind]
+
+
+def find_series(
+    c: Connection,
+    run_id: str,
+    names: Sequence[str],
+    patterns: Sequence[str] = (),
+    most: int | None = None,
+) -> list[Wanted]:
+    """The series with one of the names, or of a name like one of the patterns, in the order they began.
+
+    ``most`` refuses more than that many.
+    """
+    columns = select(Series.id, Series.name, Series.kind).where(Series.run_id == run_id)
+    unique = [name for name in dict.fromkeys(names) if "\0" not in name]
+    found = {
+        Wanted(*row)
+        for at in range(0, len(unique), AT_ONCE)
+        for row in c.execute(columns.where(Series.name.in_(unique[at : at + AT_ONCE])))
+    }
+    limit = None if most is None else most + 1
+    for pattern in dict.fromkeys(patterns):
+        if "\0" not in pattern:
+            rows = c.execute(columns.where(matches(c, Series.name, pattern)).order_by(Series.id).limit(limit))
+            found |= {Wanted(*row) for row in rows}
+    if most is not None and len(found) > most:
+        raise Problem(
+            422,
+            "too-many-series",
+            f"More than {most} series match; ask for fewer at once, or export them.",
+            field="match" if patterns else "name",
+        )
+    return sorted(found)
