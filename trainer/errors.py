@@ -19,3 +19,7 @@ class CheckpointError(TrainingError):
 
 class DamagedCheckpointError(CheckpointError):
     """The content of a checkpoint is not what was written."""
+
+
+class PeerError(TrainingError):
+    """Another process of the training is gone."""

@@ -19,6 +19,7 @@ from trainer.config import Config
 from trainer.critics import CRITICS, score_both
 from trainer.data import ImageSet, Shuffled
 from trainer.declarations import declare_training
+from trainer.distributed import ALONE, Ranks
 from trainer.ema import MovingAverage
 from trainer.losses import LOSSES
 from trainer.optimizer import ResumableAdam
@@ -47,20 +48,21 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     checkpoints: CheckpointDirectory,
     stopping: Stopping,
     device: torch.device,
+    ranks: Ranks = ALONE,
     resume: Checkpoint | None = None,
     quiet: bool = False,
 ) -> Outcome:
     # What is trained, and what it is trained with.
     with seeded(config.seed):
-        G, D = (network.to(device) for network in networks.build(config))
+        G, D = (ranks.prepare(network.to(device)) for network in networks.build(config))
     critic = CRITICS[config.critic.kind](D)
     loss = LOSSES[config.loss]
     optimizer_G = ResumableAdam(G, config.lr.g, config.adam)
     optimizer_D = ResumableAdam(D, config.lr.d, config.adam)
     average = MovingAverage(G, config.ema)
-    latents = Latents(config.network.z_dim, config.seed, device)
-    data = Shuffled(images.images, config.batch.d, config.seed, device)
-    schedule = Schedule(config, len(images))
+    latents = Latents(config.network.z_dim, config.seed, device, rank=ranks.rank, ranks=ranks.count)
+    data = Shuffled(images.images, config.batch.d, config.seed, device, rank=ranks.rank, ranks=ranks.count)
+    schedule = Schedule(config, len(images), ranks.count)
 
     # Who watches.
     declare_training(run, config)
@@ -83,6 +85,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     if resume is not None:
         resume.restore(parts)
         step = resume.step
+    ranks.begin_equal(G, D, average.G)
     saved_at = step
 
     progress = tqdm(total=schedule.last_step, initial=step, desc=config.recipe, unit="step", disable=quiet)
@@ -96,6 +99,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
             loss_D = loss.discriminator(h_real, h_fake)
             optimizer_D.zero_grad()
             backward(loss_D)
+            ranks.average_gradients(D)
             optimizer_D.step()
 
         # The generator: one step through the critic, whose own weights need no gradient now.
@@ -103,6 +107,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
         loss_G = loss.generator(critic(G(latents.draw(config.batch.g))))
         optimizer_G.zero_grad()
         backward(loss_G)
+        ranks.average_gradients(G)
         optimizer_G.step()
         D.requires_grad_(True)
 
@@ -110,7 +115,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
         average.update(G, step)
         losses = {"loss/g": loss_G.detach(), "loss/d": loss_D.detach()}
         scores = {"score/real": h_real.detach().mean(), "score/fake": h_fake.detach().mean()}
-        run.log(losses | scores, step=step)
+        run.log(ranks.mean(losses | scores), step=step)
         watch.step(real=real, fake=fake, step=step)
         progress.update()
 

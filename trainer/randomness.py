@@ -14,22 +14,54 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.errors import CheckpointError
+
 
 class Latents:
-    """z ~ N(0, I), drawn on the device."""
+    """z ~ N(0, I) and, with ``classes``, labels to generate, drawn on the device.
 
-    def __init__(self, z_dim: int, seed: int, device: torch.device) -> None:
+    Each of several ``ranks`` draws what all need and takes its part, so that together they see what one
+    process with all their batches sees, and one state stands for all.
+    """
+
+    def __init__(
+        self, z_dim: int, seed: int, device: torch.device, *, classes: int = 0, rank: int = 0, ranks: int = 1
+    ) -> None:
         self.z_dim = z_dim
+        self.classes = classes
+        self.rank = rank
+        self.ranks = ranks
         self.generator = torch.Generator(device).manual_seed(seed)
 
     def draw(self, n: int) -> Tensor:
-        return torch.randn(n, self.z_dim, generator=self.generator, device=self.generator.device)
+        """float32 [n, z_dim]"""
+        z = torch.randn(n * self.ranks, self.z_dim, generator=self.generator, device=self.generator.device)
+        return z[self.rank * n : (self.rank + 1) * n]
+
+    def draw_labelled(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """The next latents, and as many labels, int64 [n], where there are classes."""
+        z = self.draw(n)
+        if not self.classes:
+            return z, None
+        labels = torch.randint(
+            self.classes, (n * self.ranks,), generator=self.generator, device=self.generator.device
+        )
+        return z, labels[self.rank * n : (self.rank + 1) * n]
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.generator.set_state(state["generator"])
+        try:
+            self.generator.set_state(state["generator"])
+        except RuntimeError as problem:
+            # The generators of a CPU and of a GPU have nothing in common.
+            here = self.generator.device.type
+            there = "cpu" if here == "cuda" else "cuda"
+            raise CheckpointError(
+                f"the checkpoint was written on another kind of device, and its random numbers cannot be "
+                f"continued on {here}: pass --device {there}, or begin another training"
+            ) from problem
 
 
 def derived(seed: int, *purpose: int) -> int:

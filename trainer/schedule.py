@@ -6,13 +6,13 @@ from trainer.config import Config
 
 
 class Schedule:
-    """Steps, epochs and images seen. An epoch ends at the first step by which D has seen every image once
-    more.
+    """Steps, epochs and images seen, by all ``processes`` together. An epoch ends at the first step by which
+    D has seen every image once more.
     """
 
-    def __init__(self, config: Config, images: int) -> None:
+    def __init__(self, config: Config, images: int, processes: int = 1) -> None:
         self.images = images
-        self.images_per_step = config.batch.d * config.n_dis
+        self.images_per_step = config.batch.d * config.n_dis * processes
         by_epochs = (
             math.inf if config.epochs is None else math.ceil(config.epochs * images / self.images_per_step)
         )
