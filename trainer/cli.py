@@ -14,7 +14,7 @@ import tyro
 from trainer.config import Config, to_dict
 from trainer.errors import TrainingError
 from trainer.options import Options
-from trainer.recipes import RECIPES
+from trainer.recipes import PAPERS, RECIPES, Paper
 
 USAGE = """\
 usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every option
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             case [] | ["-h" | "--help"]:
                 print(USAGE)
             case ["list"]:
-                print("\n".join(f"{name:<16} {summary(name)}" for name in RECIPES))
+                print("\n\n".join(listing(paper) for paper in PAPERS))
             case ["show", name]:
                 show(known(name))
             case ["resume", where, *options]:
@@ -57,6 +57,11 @@ def known(name: str) -> str:
     near = get_close_matches(name, RECIPES, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     raise TrainingError(f"there is no recipe {name!r}.{meant} `gantrain list` shows all.")
+
+
+def listing(paper: Paper) -> str:
+    width = max(map(len, paper.recipes))
+    return "\n".join([paper.title, *(f"  {name:<{width}}  {summary(name)}" for name in paper.recipes)])
 
 
 def summary(name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from tests.trainer.processes import SMALL
 from tests.trainer.states import last_state
 from trainer.cli import main
-from trainer.recipes import RECIPES
+from trainer.recipes import PAPERS, RECIPES
 from trainer.training_directory import TrainingDirectory
 
 QUICK = [*SMALL, "--steps", "2", "--no-probes", "--quiet"]
@@ -26,11 +26,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return str(caught.value.code) + capsys.readouterr().err
 
 
-def test_list_names_every_recipe_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_every_recipe_in_one_line_below_its_paper(capsys: pytest.CaptureFixture[str]) -> None:
     main(["list"])
-    lines = capsys.readouterr().out.splitlines()
+    groups = [group.splitlines() for group in capsys.readouterr().out.split("\n\n")]
+    assert [title for title, *_ in groups] == [paper.title for paper in PAPERS]
+    lines = [line for _, *lines in groups for line in lines]
     assert [line.split()[0] for line in lines] == list(RECIPES)
-    assert all(line.endswith(".") and len(line) < 120 for line in lines)
+    assert all(line.startswith("  ") and line.endswith(".") and len(line) < 120 for line in lines)
 
 
 @pytest.mark.parametrize("name", RECIPES)
