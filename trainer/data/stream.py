@@ -124,7 +124,7 @@ class Shuffled:
     def _crossed(self, position: int) -> tuple[Tensor, Tensor | None]:
         """The same from the host's memory, copied while the batch before was trained on."""
         if self._crossing is None:
-            stream = torch.cuda.Stream(self.device)
+            stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             self._crossing = Ahead(lambda start: self._cross(start, stream))
         pixels, labels, arrived = self._crossing.take(position, then=self.drawn)
         trains = torch.cuda.current_stream(self.device)
@@ -143,7 +143,7 @@ class Shuffled:
             # What crosses from other than pinned memory is waited for.
             there = pixels.pin_memory().to(self.device, non_blocking=True)
             named = None if labels is None else labels.pin_memory().to(self.device, non_blocking=True)
-            arrived = torch.cuda.Event()
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(stream)
         return there, named, arrived
 

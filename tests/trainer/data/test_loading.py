@@ -1,6 +1,5 @@
 import io
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.trainer.data.pictures import faces, pack, picture
 from trainer.config import Config
-from trainer.data import ImageSet, Shuffled, fit, load
+from trainer.data import load
+from trainer.data.decoding import fit
 from trainer.errors import DataError
-from trainer.recipes import RECIPES
-
-CPU = torch.device("cpu")
-
-
-def picture(
-    width: int, height: int, colour: tuple[int, int, int] = (200, 30, 90), kind: str = "PNG"
-) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(out, kind)
-    return out.getvalue()
-
-
-def faces(data: Path | None, size: int = 16) -> Config:
-    return replace(RECIPES["dcgan64-gn"](), data=data, size=size)
-
-
-def pack(path: Path, images: list[bytes], **more: object) -> Path:
-    offset = np.cumsum([0, *map(len, images)]).astype(np.int64)
-    np.savez(path, data=np.frombuffer(b"".join(images), np.uint8), offset=offset, **more)  # type: ignore[arg-type]
-    return path
 
 
 def test_the_digits_are_all_there_and_span_the_range() -> None:
-    digits = load(RECIPES["digits-gn"]())
+    digits = load(Config(recipe="digits", steps=1))
     assert digits.images.shape == (1797, 1, 8, 8)
     assert digits.images.dtype == torch.uint8
     assert digits.labels is not None
@@ -61,7 +41,7 @@ def test_an_image_is_cropped_to_its_centre_and_turned_as_its_camera_says() -> No
     wide.paste((0, 255, 0), (16, 0, 32, 16))
     out = io.BytesIO()
     wide.save(out, "PNG")
-    assert (fit(out.getvalue(), 16, 3) == (0, 255, 0)).all()
+    assert (fit(Image.open(out), 16, 3) == np.array([0, 255, 0]).reshape(3, 1, 1)).all()
 
     half = Image.new("L", (16, 16), 0)
     half.paste(255, (0, 0, 16, 8))
@@ -69,14 +49,14 @@ def test_an_image_is_cropped_to_its_centre_and_turned_as_its_camera_says() -> No
     exif[0x0112] = 6  # the camera was turned: the top is on the right
     out = io.BytesIO()
     half.save(out, "PNG", exif=exif)
-    turned = fit(out.getvalue(), 16, 1)[:, :, 0]
+    turned = fit(Image.open(out), 16, 1)[0]
     assert (turned[:, :8] == 0).all()
     assert (turned[:, 8:] == 255).all()
 
 
 def test_colour_becomes_grey_where_grey_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture(16, 16, (255, 255, 255)))
-    assert load(replace(faces(tmp_path), channels=1)).images.shape == (1, 1, 16, 16)
+    assert load(faces(tmp_path, channels=1)).images.shape == (1, 1, 16, 16)
 
 
 def test_a_corrupt_image_is_named_counted_and_skipped(
@@ -158,60 +138,3 @@ def test_an_archive_that_is_no_image_set_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "code.npz", data=np.array([print], dtype=object), offset=np.zeros(1))
     with pytest.raises(DataError, match=r"cannot be read as \.npz"):
         load(faces(tmp_path / "code.npz"))
-
-
-def numbered(n: int) -> torch.Tensor:
-    """Images that say which they are."""
-    return torch.arange(n, dtype=torch.uint8).reshape(n, 1, 1, 1)
-
-
-def drawn(stream: Shuffled, batches: int) -> list[int]:
-    return [
-        number
-        for _ in range(batches)
-        for number in stream.draw().add(1).mul(127.5).round().flatten().int().tolist()
-    ]
-
-
-@pytest.mark.parametrize(("images", "batch"), [(12, 4), (10, 4), (3, 8)])
-def test_every_pass_shows_every_image_once_in_an_order_of_its_own(images: int, batch: int) -> None:
-    numbers = drawn(Shuffled(numbered(images), batch, seed=0, device=CPU), batches=30)
-    passes = [numbers[i : i + images] for i in range(0, len(numbers) - images, images)]
-    assert all(sorted(one) == list(range(images)) for one in passes)
-    assert len({tuple(one) for one in passes}) > 1
-
-
-def test_the_order_follows_from_the_seed_and_nothing_else() -> None:
-    first = drawn(Shuffled(numbered(50), 7, seed=4, device=CPU), 20)
-    torch.manual_seed(99)
-    np.random.seed(99)
-    assert drawn(Shuffled(numbered(50), 7, seed=4, device=CPU), 20) == first
-    assert drawn(Shuffled(numbered(50), 7, seed=5, device=CPU), 20) != first
-
-
-@pytest.mark.parametrize("before", range(9))
-def test_a_stream_goes_on_exactly_where_another_was(before: int) -> None:
-    whole = Shuffled(numbered(10), 4, seed=1, device=CPU)
-    drawn(whole, before)
-    other = Shuffled(numbered(10), 4, seed=1, device=CPU)
-    other.load_state_dict(whole.state_dict())
-    assert drawn(other, 6) == drawn(whole, 6)
-
-
-def test_a_stream_does_not_go_on_over_other_data() -> None:
-    state = Shuffled(numbered(10), 4, seed=1, device=CPU).state_dict()
-    with pytest.raises(DataError, match="was trained on 10 images and the data now has 11"):
-        Shuffled(numbered(11), 4, seed=1, device=CPU).load_state_dict(state)
-
-
-def test_batches_are_floats_from_minus_one_to_one() -> None:
-    batch = Shuffled(
-        torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1), 2, seed=0, device=CPU
-    ).draw()
-    assert batch.dtype == torch.float32
-    assert sorted(batch.flatten().tolist()) == [-1.0, 1.0]
-
-
-def test_an_image_set_shows_images_as_networks_see_them() -> None:
-    images = ImageSet(torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2), None)
-    assert images[0].tolist() == [[[-1.0, 1.0]]]
