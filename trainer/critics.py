@@ -1,8 +1,8 @@
 """Critics: what stands between a discriminator ``f`` and the loss.
 
 A critic is called with a batch of images ``[N, C, H, W]`` and returns ``h``, one number a sample, part of the
-graph of the discriminator's parameters and of the images. ``critic.D`` is the discriminator as it is, which
-probes measure.
+graph of the discriminator's parameters and of the images; ``features`` returns also what the blocks of the
+discriminator have seen. ``critic.D`` is the discriminator as it is, which probes measure.
 """
 
 from typing import Final, Protocol
@@ -20,7 +20,10 @@ class Critic(Protocol):
     #: Whether a sample's score depends on the others of its call (batch norm in D).
     mixes_samples: bool
 
-    def __call__(self, images: Tensor) -> Tensor: ...
+    def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """``h``, and the discriminator's block activations, in one pass."""
 
     def numbers(self) -> dict[str, Tensor]:
         """What the critic counts about itself, by the name of its series."""
@@ -36,9 +39,12 @@ class RawCritic:
         self.D = D
         self.mixes_samples = mixing_layer(D) is not None
 
-    def __call__(self, images: Tensor) -> Tensor:
-        scores: Tensor = self.D(images)
-        return scores
+    def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return scored(self.D, images, labels)
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        h: tuple[Tensor, list[Tensor]] = self.D.features(images, labels)  # type: ignore[operator]
+        return h
 
     def numbers(self) -> dict[str, Tensor]:
         return {}
@@ -73,12 +79,20 @@ class GradientNormalizedCritic:
         #: How many samples had no score so far: a number on the device.
         self.undefined = torch.zeros((), dtype=torch.int64)
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         with torch.enable_grad():
             x = images if images.requires_grad else images.detach().requires_grad_()
-            f = self.D(x)
-            (gradient,) = torch.autograd.grad(f.sum(), x, create_graph=True)
-            h, undefined = gradient_normalize(f, gradient)
+            return self._normalized(x, scored(self.D, x, labels))
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        with torch.enable_grad():
+            x = images if images.requires_grad else images.detach().requires_grad_()
+            f, blocks = self.D.features(x, labels)  # type: ignore[operator]
+            return self._normalized(x, f), blocks
+
+    def _normalized(self, x: Tensor, f: Tensor) -> Tensor:
+        (gradient,) = torch.autograd.grad(f.sum(), x, create_graph=True)
+        h, undefined = gradient_normalize(f, gradient)
         self.undefined = self.undefined.to(undefined.device) + undefined
         return h
 
@@ -90,6 +104,11 @@ class GradientNormalizedCritic:
 
     def load_state_dict(self, state: dict[str, Tensor], /) -> None:
         self.undefined = state["undefined"]
+
+
+def scored(D: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
+    scores: Tensor = D(images) if labels is None else D(images, labels)
+    return scores
 
 
 def gradient_normalize(f: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,18 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch.autograd import backward
+from torch import Tensor
 from tqdm import tqdm
 
 from trainer import networks
+from trainer.batches import Labelled
 from trainer.checkpoint import Checkpoint, CheckpointDirectory, Stateful
 from trainer.config import Config
-from trainer.critics import CRITICS, score_both
+from trainer.critics import CRITICS
 from trainer.data import ImageSet, Shuffled
 from trainer.declarations import declare_training
 from trainer.distributed import ALONE, Ranks
 from trainer.ema import MovingAverage
-from trainer.losses import LOSSES
+from trainer.errors import DataError
+from trainer.objective import Objective, accumulated
 from trainer.optimizer import ResumableAdam
 from trainer.randomness import Latents, ProcessGenerators, seeded
 from trainer.schedule import Schedule
@@ -56,12 +58,17 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     with seeded(config.seed):
         G, D = (ranks.prepare(network.to(device)) for network in networks.build(config))
     critic = CRITICS[config.critic.kind](D)
-    loss = LOSSES[config.loss]
+    share: dict[str, int] = {"rank": ranks.rank, "ranks": ranks.count}
+    objective = Objective(config, critic, device, **share)
     optimizer_G = ResumableAdam(G, config.lr.g, config.adam)
-    optimizer_D = ResumableAdam(D, config.lr.d, config.adam)
+    optimizer_D = ResumableAdam(D, config.lr.d, config.adam, clip=config.clip)
     average = MovingAverage(G, config.ema)
-    latents = Latents(config.network.z_dim, config.seed, device, rank=ranks.rank, ranks=ranks.count)
-    data = Shuffled(images.images, config.batch.d, config.seed, device, rank=ranks.rank, ranks=ranks.count)
+    classes = config.network.classes
+    latents = Latents(config.network.z_dim, config.seed, device, classes=classes, **share)
+    labels = labels_of(images, classes)
+    data = Shuffled(
+        images.images, config.batch.d, config.seed, device, labels=labels, mirror=config.mirror, **share
+    )
     schedule = Schedule(config, len(images), ranks.count)
 
     # Who watches.
@@ -74,6 +81,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
         "D": D,
         "G_ema": average.G,
         "critic": critic,
+        "objective": objective,
         "optimizer_G": optimizer_G,
         "optimizer_D": optimizer_D,
         "latents": latents,
@@ -87,42 +95,46 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
         step = resume.step
     ranks.begin_equal(G, D, average.G)
     saved_at = step
+    n = config.batch.accumulate
 
     progress = tqdm(total=schedule.last_step, initial=step, desc=config.recipe, unit="step", disable=quiet)
     while step < schedule.last_step and not stopping.asked():
+        rate_G, rate_D = (optimizer.set_rate(schedule.rate(step)) for optimizer in (optimizer_G, optimizer_D))
+        numbers: dict[str, Tensor] = {}
+
         # The discriminator: n_dis steps, each on new real images and new latents.
-        for _ in range(config.n_dis):
-            real = data.draw()
+        for turn in range(config.n_dis):
+            real = Labelled(*data.draw_labelled())
+            z, y = latents.draw_labelled(config.batch.d)
             with torch.no_grad():
-                fake = G(latents.draw(config.batch.d))
-            h_real, h_fake = score_both(critic, real, fake)
-            loss_D = loss.discriminator(h_real, h_fake)
+                fake = Labelled(G(z, y), y)
+            batch = objective.prepared(real, fake, step=step, turn=turn)
             optimizer_D.zero_grad()
-            backward(loss_D)
+            numbers |= accumulated((objective.discriminator(part) for part in batch.parts(n)), n)
             ranks.average_gradients(D)
             optimizer_D.step()
 
         # The generator: one step through the critic, whose own weights need no gradient now.
         D.requires_grad_(False)
-        loss_G = loss.generator(critic(G(latents.draw(config.batch.g))))
+        generated = (
+            Labelled(G(z, y), y) for z, y in Labelled(*latents.draw_labelled(config.batch.g)).parts(n)
+        )
         optimizer_G.zero_grad()
-        backward(loss_G)
+        numbers |= accumulated((objective.generator(fakes, real, step=step) for fakes in generated), n)
         ranks.average_gradients(G)
         optimizer_G.step()
         D.requires_grad_(True)
 
         step += 1
         average.update(G, step)
-        losses = {"loss/g": loss_G.detach(), "loss/d": loss_D.detach()}
-        scores = {"score/real": h_real.detach().mean(), "score/fake": h_fake.detach().mean()}
-        run.log(ranks.mean(losses | scores), step=step)
-        watch.step(real=real, fake=fake, step=step)
+        run.log(ranks.mean(numbers), step=step)
+        watch.step(real=real.x, fake=fake.x, step=step)
         progress.update()
 
         if schedule.ends_epoch(step):
             epoch = schedule.epoch(step)
             evaluation = watch.epoch(epoch=epoch, images_seen=schedule.images_seen(step), step=step)
-            rates = {"learning_rate/g": config.lr.g, "learning_rate/d": config.lr.d}
+            rates = {"learning_rate/g": rate_G, "learning_rate/d": rate_D}
             run.log(rates | critic.numbers(), step=step, mark=evaluation.mark)
             progress.set_postfix(in_short(epoch, evaluation))
             if schedule.ends_epoch(step, every=config.checkpoints.every):
@@ -132,6 +144,21 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     if saved_at != step:
         checkpoints.save(step, config, parts)
     return Outcome(step, schedule.epoch(step), stopping.reason)
+
+
+def labels_of(images: ImageSet, classes: int) -> Tensor | None:
+    """Those of the data, for networks that were built for so many classes; None for unconditional ones."""
+    if classes == 0:
+        return None
+    if images.labels is None:
+        raise DataError(
+            f"network.classes = {classes}, and the data has no labels: choose data with labels, or an "
+            "architecture without"
+        )
+    found = int(images.labels.max()) + 1
+    if found > classes:
+        raise DataError(f"network.classes = {classes}, and the data has {found}: set it to that")
+    return images.labels
 
 
 def in_short(epoch: int, evaluation: Evaluation) -> dict[str, object]:

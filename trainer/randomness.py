@@ -6,7 +6,7 @@ from them.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,6 +62,36 @@ class Latents:
                 f"the checkpoint was written on another kind of device, and its random numbers cannot be "
                 f"continued on {here}: pass --device {there}, or begin another training"
             ) from problem
+
+
+class Draws:
+    """Random numbers for the samples of a batch, drawn on the device.
+
+    As with ``Latents``, each of several ``ranks`` draws what all need and takes its part.
+    """
+
+    def __init__(self, seed: int, device: torch.device, *, rank: int = 0, ranks: int = 1) -> None:
+        self.rank = rank
+        self.ranks = ranks
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """In [0, 1): float32 [n, *shape]."""
+        return self._part(torch.rand, n, shape)
+
+    def normal(self, n: int, *shape: int) -> Tensor:
+        """N(0, 1): float32 [n, *shape]."""
+        return self._part(torch.randn, n, shape)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.generator.set_state(state["generator"])
+
+    def _part(self, draw: Callable[..., Tensor], n: int, shape: tuple[int, ...]) -> Tensor:
+        whole = draw(n * self.ranks, *shape, generator=self.generator, device=self.generator.device)
+        return whole[self.rank * n : (self.rank + 1) * n]
 
 
 def derived(seed: int, *purpose: int) -> int:

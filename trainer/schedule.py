@@ -12,12 +12,17 @@ class Schedule:
 
     def __init__(self, config: Config, images: int, processes: int = 1) -> None:
         self.images = images
+        self.decay = config.lr.decay
         self.images_per_step = config.batch.d * config.n_dis * processes
         by_epochs = (
             math.inf if config.epochs is None else math.ceil(config.epochs * images / self.images_per_step)
         )
         by_steps = math.inf if config.steps is None else config.steps
         self.last_step = int(min(by_epochs, by_steps))
+
+    def rate(self, step: int) -> float:
+        """By what the learning rates are multiplied after so many steps: 1, or from 1 linearly to 0."""
+        return 1.0 if self.decay == "none" else 1.0 - step / self.last_step
 
     def images_seen(self, step: int) -> int:
         return step * self.images_per_step

@@ -19,6 +19,10 @@ def discriminator_loss(name: str, real: list[float], fake: list[float]) -> float
             return mean([(h - 1) ** 2 for h in real]) + mean([h**2 for h in fake])
         case "hinge":
             return mean([max(0.0, 1 - h) for h in real]) + mean([max(0.0, 1 + h) for h in fake])
+        case "soft-hinge":
+            return mean([softplus(1 - h) for h in real]) + mean([softplus(1 + h) for h in fake])
+        case "wasserstein":
+            return -mean(real) + mean(fake)
     raise ValueError(name)
 
 
@@ -28,6 +32,6 @@ def generator_loss(name: str, fake: list[float]) -> float:
             return mean([softplus(-h) for h in fake])
         case "ls":
             return mean([(h - 1) ** 2 for h in fake])
-        case "hinge":
+        case "hinge" | "soft-hinge" | "wasserstein":
             return mean([-h for h in fake])
     raise ValueError(name)

@@ -38,3 +38,24 @@ def test_the_non_saturating_loss_survives_scores_that_overflow_an_exponential() 
     loss = LOSSES["ns"]
     assert loss.generator(torch.tensor([-1e4])) == 1e4
     assert loss.discriminator(torch.tensor([1e4]), torch.tensor([-1e4])) == 0
+
+
+def test_hinge_is_wasserstein_plus_two_where_the_critic_is_bounded_by_one() -> None:
+    """As under GN and PGN; beyond 1 the hinge lets go of a sample, and Wasserstein does not."""
+    hinge, wasserstein = LOSSES["hinge"], LOSSES["wasserstein"]
+    real, fake = scores(2, 32).tanh(), scores(3, 32).tanh()
+    for h in (real, fake):
+        h[0], h[1] = -1, 1
+    expected = wasserstein.discriminator(real, fake) + 2
+    assert hinge.discriminator(real, fake).item() == pytest.approx(expected.item(), rel=1e-12)
+    assert torch.equal(hinge.generator(fake), wasserstein.generator(fake))
+    assert hinge.discriminator(2 * real, fake) > wasserstein.discriminator(2 * real, fake) + 2
+
+
+def test_hinge_and_wasserstein_have_equal_gradients_where_the_critic_is_bounded_by_one() -> None:
+    real, fake = (scores(seed, 32).tanh().requires_grad_() for seed in (4, 5))
+    of_hinge, of_wasserstein = (
+        torch.autograd.grad(LOSSES[name].discriminator(real, fake), [real, fake])
+        for name in ("hinge", "wasserstein")
+    )
+    assert all(torch.equal(a, b) for a, b in zip(of_hinge, of_wasserstein, strict=True))

@@ -40,6 +40,8 @@ class Config:
     #: Height and width in pixels.
     size: int = 8
     channels: Literal[1, 3] = 1
+    #: Show every real image mirrored left to right with probability 1/2.
+    mirror: bool = False
     network: Network = field(default_factory=Network)
     critic: Critic = field(default_factory=Critic)
     #: Non-saturating, least squares, hinge, soft hinge, or Wasserstein.
