@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 
 from trainer.config import Config, from_dict, to_dict
-from trainer.errors import CheckpointError, DamagedCheckpointError
+from trainer.errors import CheckpointError, DamagedCheckpointError, UnsavedError
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,12 @@ class Checkpoint:
                 ) from problem
 
 
+class Keeps(Protocol):
+    """Where the checkpoints of a training go."""
+
+    def save(self, step: int, config: Config, parts: Mapping[str, Stateful]) -> object: ...
+
+
 class CheckpointDirectory:
     """The checkpoints of one training."""
 
@@ -63,17 +69,29 @@ class CheckpointDirectory:
         self.path = path
 
     def save(self, step: int, config: Config, parts: Mapping[str, Stateful]) -> Path:
-        """Writes the state of every part. Afterwards it is on the disk, or an OSError has left what was
-        there.
+        """Writes the state of every part. Afterwards it is on the disk, or an ``UnsavedError`` has left what
+        was there.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        partial = self.path / ".partial"  # always the same: what a kill leaves of one is written over
         content = {
             "format": FORMAT,
             "step": step,
             "config": to_dict(config),
             "parts": {name: part.state_dict() for name, part in parts.items()},
         }
+        try:
+            final = self._write(step, content)
+        except OSError as problem:
+            raise UnsavedError(
+                f"no checkpoint of step {step} in {self.path.absolute()}: {problem.strerror or problem}; "
+                "make room there, and go on from the one before"
+            ) from problem
+        for old in list(self.newest_first())[config.checkpoints.keep :]:
+            old.unlink(missing_ok=True)
+        return final
+
+    def _write(self, step: int, content: dict[str, Any]) -> Path:
+        self.path.mkdir(parents=True, exist_ok=True)
+        partial = self.path / ".partial"  # always the same: what a kill leaves of one is written over
         # Into memory first: torch.save hides what is wrong with a disk behind an error of its own.
         serialized = io.BytesIO()
         torch.save(content, serialized)
@@ -88,8 +106,6 @@ class CheckpointDirectory:
         finally:
             partial.unlink(missing_ok=True)
         _flush_directory(self.path)
-        for old in list(self.newest_first())[config.checkpoints.keep :]:
-            old.unlink(missing_ok=True)
         return final
 
     def newest(self) -> Checkpoint | None:

@@ -21,5 +21,13 @@ class DamagedCheckpointError(CheckpointError):
     """The content of a checkpoint is not what was written."""
 
 
+class UnsavedError(CheckpointError):
+    """A checkpoint could not be written."""
+
+
 class PeerError(TrainingError):
     """Another process of the training is gone."""
+
+
+class FidelityError(TrainingError):
+    """Fidelity that cannot be measured as it was asked for."""

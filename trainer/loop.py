@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from trainer import networks
 from trainer.batches import Labelled
-from trainer.checkpoint import Checkpoint, CheckpointDirectory, Stateful
+from trainer.checkpoint import Checkpoint, Keeps, Stateful
 from trainer.config import Config
 from trainer.critics import CRITICS
 from trainer.data import ImageSet, Shuffled
 from trainer.declarations import declare_training
 from trainer.distributed import ALONE, Ranks
 from trainer.ema import MovingAverage
-from trainer.errors import DataError
+from trainer.errors import DataError, UnsavedError
 from trainer.objective import Objective, accumulated
 from trainer.optimizer import ResumableAdam
 from trainer.randomness import Latents, ProcessGenerators, seeded
@@ -47,7 +47,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     run: Run,
     *,
     watch_with: WatchFactory,
-    checkpoints: CheckpointDirectory,
+    checkpoints: Keeps,
     stopping: Stopping,
     device: torch.device,
     ranks: Ranks = ALONE,
@@ -170,11 +170,11 @@ def in_short(epoch: int, evaluation: Evaluation) -> dict[str, object]:
     }
 
 
-def saves(checkpoints: CheckpointDirectory, step: int, config: Config, parts: Mapping[str, Stateful]) -> bool:
+def saves(checkpoints: Keeps, step: int, config: Config, parts: Mapping[str, Stateful]) -> bool:
     """Whether a checkpoint was written. A disk that is full costs a checkpoint, and not the training."""
     try:
         checkpoints.save(step, config, parts)
-    except OSError as problem:
-        logger.warning("no checkpoint at step %d: %s", step, problem)
+    except UnsavedError as problem:
+        logger.warning("%s", problem)
         return False
     return True

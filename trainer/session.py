@@ -3,102 +3,167 @@
 import logging
 import os
 import secrets
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 import monitor
+from monitor.client.progress import progress_path, read_progress
 from trainer import data
+from trainer.checkpoint import Checkpoint
 from trainer.config import Config, to_dict
+from trainer.distributed import Ranks, joined
 from trainer.errors import ConfigError
+from trainer.following import Nowhere, Silent
 from trainer.loop import Outcome, train
 from trainer.options import Options
 from trainer.schedule import Schedule
-from trainer.stopping import Stopping
+from trainer.stopping import Stopping, never
 from trainer.training_directory import RunRecord, TrainingDirectory
 from trainer.watching import Unwatched, probes
 
 logger = logging.getLogger(__name__)
 
 
-def run_training(config: Config, options: Options) -> Outcome:
-    device = choose_device(options.device)
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be
-        torch.use_deterministic_algorithms(True)
-    images = data.load(config)
-    new_run = f"{config.recipe}-{secrets.token_hex(4)}"
-    directory = TrainingDirectory(options.out or trainings() / new_run)
-    with directory.locked():
-        goes_on = directory.holds_training()
-        if goes_on and not options.resume:
-            raise ConfigError(
-                f"{directory.path} holds a training: add --resume to go on, or choose another --out"
-            )
-        name = options.name or f"{config.recipe} seed {config.seed}"
-        record = directory.record() if goes_on else RunRecord(new_run, options.project, name)
-        checkpoint = directory.checkpoints.newest()
-        step = checkpoint.step if checkpoint else 0
-        schedule = Schedule(config, len(images))
-        if record.ended_at == step >= schedule.last_step:
+@dataclass(frozen=True)
+class Assignment:
+    """What a worker prescribes of a training besides its settings."""
+
+    run: str
+    #: The newest attempt of the run that the service knows of; None where it knows no such run.
+    attempt: int | None = None
+    #: Why to stop, or None; asked between two steps.
+    asked: Callable[[], str | None] = never
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a training begins or goes on, as rank 0 found it."""
+
+    directory: TrainingDirectory
+    record: RunRecord
+    checkpoint: Checkpoint | None
+    #: Whether the run has begun before, here or elsewhere, and the attempt that is gone on with.
+    is_known: bool
+    attempt: int | None
+    #: Whether more may have been logged than the checkpoint knows of.
+    is_behind: bool
+
+    @property
+    def step(self) -> int:
+        return self.checkpoint.step if self.checkpoint else 0
+
+
+def run_training(config: Config, options: Options, assignment: Assignment | None = None) -> Outcome:
+    with joined(options.device) as (ranks, device), ExitStack() as held:
+        leads = ranks.rank == 0
+        if not leads:
+            logging.getLogger("trainer").setLevel(logging.WARNING)
+        if config.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be
+            torch.use_deterministic_algorithms(True)
+        images = data.load(config)
+        beginning = ranks.share(lambda: find_beginning(config, options, assignment, held))
+        directory, step = beginning.directory, beginning.step
+        schedule = Schedule(config, len(images), ranks.count)
+        if not beginning.is_behind and beginning.record.ended_at == step >= schedule.last_step:
             over = "%s is over at step %d: ask for more --epochs or --steps to go on, or choose another --out"
             logger.info(over, directory.path, step)
             return Outcome(step, schedule.epoch(step), None)
-        with begun(record, config, options, resume=goes_on) as run, Stopping(run) as stopping:
-            logger.info("run %s %s", run.id, run.url or "(no service: delivered later by ganwatch sync)")
-            if goes_on and record.ended_at != step:
-                # It was killed, or its newest checkpoint is lost: more was logged than this step knows of.
-                run.rewind(step, f"went on from the checkpoint of step {step}")
-            directory.write_record(replace(record, ended_at=None))
-            with logging_redirect_tqdm():
-                outcome = train(
-                    config,
-                    images,
-                    run,
-                    watch_with=probes if options.probes else Unwatched,
-                    checkpoints=directory.checkpoints,
-                    stopping=stopping,
-                    device=device,
-                    resume=checkpoint,
-                    quiet=options.quiet,
-                )
-            directory.write_record(replace(record, ended_at=outcome.step))
-            message = f"{outcome.stopped} at step {outcome.step}" if outcome.stopped else ""
-            run.finish(message=message)
+        run = held.enter_context(begin_run(beginning, config, options, ranks))
+        asked = assignment.asked if assignment else never
+        stopping = held.enter_context(Stopping(run, ranks, also=asked))
+        logger.info("run %s %s", run.id, run.url or "(no service: delivered later by ganwatch sync)")
+        if ranks.count > 1:
+            logger.info("%d processes, each with the batch of the settings", ranks.count)
+        if leads:
+            directory.write_record(replace(beginning.record, ended_at=None))
+        with logging_redirect_tqdm():
+            outcome = train(
+                config,
+                images,
+                run if leads else Silent(),
+                watch_with=probes if leads and options.probes else Unwatched,
+                checkpoints=directory.checkpoints if leads else Nowhere(),
+                stopping=stopping,
+                device=device,
+                ranks=ranks,
+                resume=beginning.checkpoint,
+                quiet=options.quiet or not leads,
+            )
+        message = f"{outcome.stopped} at step {outcome.step}" if outcome.stopped else ""
+        if leads:
+            directory.write_record(replace(beginning.record, ended_at=outcome.step))
+        run.finish(message=message)
     if outcome.stopped:
         logger.info("%s; go on with: gantrain resume %s", message, directory.path)
     return outcome
 
 
-def begun(record: RunRecord, config: Config, options: Options, *, resume: bool) -> monitor.Run:
-    try:
-        return monitor.init(
-            id=record.run,
-            project=record.project,
-            name=record.name,
-            tags=options.tags,
-            config=to_dict(config),
-            server=options.server,
-            resume=resume,
-            commands=("stop",),
+def find_beginning(
+    config: Config, options: Options, assignment: Assignment | None, held: ExitStack
+) -> Beginning:
+    """What lies in the training's folder, which stays locked as long as ``held`` is."""
+    run = assignment.run if assignment else f"{config.recipe}-{secrets.token_hex(4)}"
+    elsewhere = assignment.attempt if assignment else None
+    directory = TrainingDirectory(options.out or trainings() / run)
+    held.enter_context(directory.locked())
+    name = options.name or f"{config.recipe} seed {config.seed}"
+    if not directory.holds_training():
+        record, is_new = RunRecord(run, options.project, name), elsewhere is None
+        # What was trained elsewhere is begun again: its checkpoints are not here.
+        return Beginning(directory, record, None, not is_new, elsewhere, is_behind=not is_new)
+    if not options.resume:
+        raise ConfigError(
+            f"{directory.path} holds a training: add --resume to go on, or choose another --out"
         )
-    except ValueError as problem:
-        raise ConfigError(f"no run can begin: {problem}") from problem
+    record, checkpoint = directory.record(), directory.checkpoints.newest()
+    here = read_progress(progress_path(home(), record.run, rank=0)).attempt
+    # It was killed, or its newest checkpoint is lost, or another machine went on with it.
+    is_behind = record.ended_at != (checkpoint.step if checkpoint else 0) or (elsewhere or 0) > here
+    return Beginning(directory, record, checkpoint, True, max(here, elsewhere or 0), is_behind)
+
+
+def begin_run(beginning: Beginning, config: Config, options: Options, ranks: Ranks) -> monitor.Run:
+    """Every process writes the same run; rank 0 begins, so that the others know the attempt."""
+
+    def begin(attempt: int | None) -> monitor.Run:
+        try:
+            return monitor.init(
+                id=beginning.record.run,
+                project=beginning.record.project,
+                name=beginning.record.name,
+                tags=options.tags,
+                config=to_dict(config) | ({"processes": ranks.count} if ranks.count > 1 else {}),
+                server=options.server,
+                resume=beginning.is_known,
+                rank=ranks.rank,
+                commands=("stop",),
+                attempt=attempt,
+            )
+        except ValueError as problem:
+            raise ConfigError(f"no run can begin: {problem}") from problem
+
+    begun: list[monitor.Run] = []
+
+    def lead() -> int:
+        begun.append(begin(beginning.attempt))
+        if beginning.is_behind:
+            begun[0].rewind(beginning.step, f"went on from the checkpoint of step {beginning.step}")
+        return begun[0].attempt
+
+    attempt = ranks.share(lead)
+    return begun[0] if begun else begin(attempt)
+
+
+def home() -> Path:
+    return Path(os.environ.get("GANWATCH_DIR") or ".ganwatch")
 
 
 def trainings() -> Path:
     """Where trainings lie that were given no folder."""
-    return Path(os.environ.get("GANWATCH_DIR") or ".ganwatch") / "trainings"
-
-
-def choose_device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as problem:
-        raise ConfigError(f"device {name} cannot be used: {problem}") from problem
-    return device
+    return home() / "trainings"

@@ -1,13 +1,19 @@
-"""How a training is asked to end early: by a signal, or by a command from the service.
+"""How a training is asked to end early: by a signal, by a command from the service, or by its worker.
 
-Either only leaves a word here; the loop reads it between two steps, writes a checkpoint and ends.
+Each only leaves a word here; the loop reads it between two steps, writes a checkpoint and ends. Of several
+processes that train together, what one was asked ends all after the same step.
 """
 
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
-from typing import Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self
+
+from trainer.distributed import ALONE, Ranks
+
+#: SIGTERM and SIGUSR1 are what schedulers send before they take a machine away.
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Command(Protocol):
@@ -20,11 +26,21 @@ class CommandedRun(Protocol):
     def acknowledge(self, command: str, outcome: Literal["done", "failed", "ignored"], /) -> None: ...
 
 
-class Stopping:
-    """As a context manager it catches SIGTERM and the first Ctrl-C; a second Ctrl-C interrupts at once."""
+def never() -> None:
+    """Nobody asks."""
 
-    def __init__(self, run: CommandedRun) -> None:
+
+class Stopping:
+    """As a context manager it catches SIGTERM, SIGUSR1 and the first Ctrl-C; a second Ctrl-C interrupts at
+    once. ``also`` is a further source of reasons.
+    """
+
+    def __init__(
+        self, run: CommandedRun, ranks: Ranks = ALONE, *, also: Callable[[], str | None] = never
+    ) -> None:
         self.run = run
+        self.ranks = ranks
+        self.also = also
         self.reason: str | None = None
         self._before: dict[int, signal._HANDLER] = {}
 
@@ -33,12 +49,13 @@ class Stopping:
         for command in self.run.commands():
             self.reason = self.reason or "stopped by command"
             self.run.acknowledge(command.id, "done")
+        self.reason = self.ranks.agree(self.reason or self.also())
         return self.reason
 
     def __enter__(self) -> Self:
         # Only the main thread may catch signals.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
