@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from monitor.errors import Misuse
+
+if TYPE_CHECKING:
+    from monitor.client.address import Address
 
 Host = Annotated[str | None, tyro.conf.arg(help="Address to listen on (default 127.0.0.1).")]
 Port = Annotated[int | None, tyro.conf.arg(help="Port to listen on (default 8765; 0 takes a free one).")]
@@ -19,6 +22,10 @@ DataDir = Annotated[
 DatabaseUrl = Annotated[
     str | None, tyro.conf.arg(help="SQLAlchemy URL (default: SQLite in the data directory).")
 ]
+Server = Annotated[
+    str | None, tyro.conf.arg(help="The link that the service printed (default GANWATCH_SERVER).")
+]
+Token = Annotated[str | None, tyro.conf.arg(help="Its token (default that of the link, or GANWATCH_TOKEN).")]
 
 
 def _has_desktop() -> bool:
@@ -60,8 +67,8 @@ def sync(
     directory: Annotated[
         Path | None, tyro.conf.arg(help="Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
     ] = None,
-    server: Annotated[str | None, tyro.conf.arg(help="The service (default GANWATCH_SERVER).")] = None,
-    token: Annotated[str | None, tyro.conf.arg(help="Its token (default GANWATCH_TOKEN).")] = None,
+    server: Server = None,
+    token: Token = None,
 ) -> None:
     """Deliver what training processes logged and could not send."""
     from monitor.client.sync import sync as deliver  # noqa: PLC0415
@@ -81,6 +88,35 @@ def sync(
     if not reports:
         print(f"nothing waits in {directory}")
     if any(report.obstacle for report in reports):
+        sys.exit(1)
+
+
+def import_logs(  # noqa: PLR0917 - tyro makes an option of each
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(help="Logs, or folders of logs.")],
+    project: Annotated[
+        str | None, tyro.conf.arg(help="The runs' project (default: the log's own, or imported).")
+    ] = None,
+    id: Annotated[str | None, tyro.conf.arg(help="The run's id, where there is one log.")] = None,  # noqa: A002
+    format: Annotated[  # noqa: A002
+        Literal["tensorboard", "wandb", "chainer", "jsonl", "progan", "csv"] | None,
+        tyro.conf.arg(help="Read the files as this, whatever they look like."),
+    ] = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Bring in what other trackers wrote: TensorBoard, W&B offline, Chainer, JSON lines, CSV, ProGAN, RGAN.
+
+    Importing a log again adds what is new of it and doubles nothing.
+    """
+    from monitor.client.transport import HttpTransport  # noqa: PLC0415
+    from monitor.interop.importing import import_all  # noqa: PLC0415
+
+    transport = HttpTransport(_service_at(server, token))
+    try:
+        is_complete = import_all(paths, transport, print, project=project, run=id, format_name=format)
+    finally:
+        transport.close()
+    if not is_complete:
         sys.exit(1)
 
 
@@ -106,10 +142,22 @@ def migrate(data_dir: DataDir = None, database: DatabaseUrl = None) -> None:
         stored.close()
 
 
+def _service_at(server: str | None, token: str | None) -> Address:
+    from monitor.client.address import server_address  # noqa: PLC0415
+
+    try:
+        address = server_address(server, token)
+    except ValueError as error:
+        raise Misuse(str(error)) from None
+    if address is None:
+        raise Misuse("to which service? give the link that `ganwatch serve` printed with --server")
+    return address
+
+
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"serve": serve, "sync": sync, "token": token, "migrate": migrate},
+            {"serve": serve, "sync": sync, "import": import_logs, "token": token, "migrate": migrate},
             prog="ganwatch",
             description="Watches GAN training as it happens.",
         )

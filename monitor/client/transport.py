@@ -46,6 +46,9 @@ class HttpTransport:
     def put(self, path: str, body: bytes, media_type: str) -> Reply:
         return self._send("PUT", path, body, media_type)
 
+    def get(self, path: str) -> Reply:
+        return self._send("GET", path, b"", "")
+
     def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:

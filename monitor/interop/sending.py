@@ -1,0 +1,254 @@
+"""Delivers a log as a training process delivers its spool: numbered, checksummed, each record once.
+
+The writer of a file is named after the file, its records come out of the reader in the same order with the
+same content, and the server is asked first how far it has them. A second writer, ``the-end-...``, says when
+the run ended, and says it first: the end must stay the last word however much is added to a log later, and a
+run that is only being imported must not be taken for one that fell silent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from time import time as now
+from typing import Any, Literal
+
+import msgspec
+
+from monitor import protocol
+from monitor.client.batches import build_batch
+from monitor.client.frames import CRC_FIELD, Row
+from monitor.client.images import digest_of, encode_grid, grid_shape
+from monitor.client.numbers import NO_MARK
+from monitor.client.position import Position
+from monitor.client.reader import Entry
+from monitor.client.transport import HttpTransport as Transport
+from monitor.client.transport import Reply, Unreachable
+from monitor.errors import Misuse
+from monitor.interop.logs import Log
+from monitor.interop.records import ELAPSED, About, Distribution, Note, Pictures, Record, Scalars, Unreadable
+
+BATCH_BYTES = 2**20
+BATCH_RECORDS = 20_000
+
+
+@dataclass
+class Report:
+    """What became of a log."""
+
+    run: str
+    name: str
+    #: Records that the log holds, and how many of them the server did not have.
+    records: int = 0
+    new: int = 0
+    #: What is not imported, each once.
+    notes: dict[str, None] = field(default_factory=dict)
+    is_damaged: bool = False
+    rejected: list[str] = field(default_factory=list)
+
+
+def import_log(log: Log, transport: Transport, project: str | None = None, run: str | None = None) -> Report:
+    """Deliver what the server does not have of the log. Raises ``Unreadable`` where that cannot be."""
+    abouts = [log.reader.describe(file) for file in log.files]
+    about = abouts[0]
+    run = run or _run_id(log)
+    report = Report(run, about.name or log.name)
+    began = about.began or _began_on_disk(transport, run, log, about)
+    ended = max((each.ended or 0.0 for each in abouts), default=0.0)
+    begin = protocol.Begin(
+        sequence=1,
+        time=began,
+        project=project or about.project or "imported",
+        name=report.name,
+        config=dict(about.config),
+        resume=True,
+    )
+    last = abouts[-1]
+    _say_the_end(transport, run, begin, last, ended if ended >= ELAPSED else began + ended)
+    for file in log.files:
+        writer = f"import-{hashlib.sha256(file.name.encode()).hexdigest()[:16]}"
+        delivery = _Delivery(transport, run, writer, report)
+        delivery.say(begin)
+        for record in log.reader.read(file):
+            delivery.take(record, began)
+        delivery.finish()
+    return report
+
+
+class _Delivery:
+    """One writer: turns records into entries of a spool that is never written."""
+
+    def __init__(self, transport: Transport, run: str, writer: str, report: Report) -> None:
+        self._transport = transport
+        self._path = f"/runs/{run}"
+        self._writer = writer
+        self._report = report
+        self._names: dict[tuple[str, ...], msgspec.Raw] = {}
+        self._sequence = 0
+        #: The chain over all records so far, and the one before the entries that wait.
+        self._chain = self._chain_before = 0
+        self._waiting: list[Entry] = []
+        self._size = 0
+        beat = protocol.Batch(writer=writer, first=1, last=0, replayed=True)
+        self._has = _post(transport, self._path, beat).high_water
+
+    def take(self, record: Record, began: float) -> None:
+        if isinstance(record, Note):
+            self._report.notes[record.text] = None
+            self._report.is_damaged |= record.is_damage
+            return
+        time = began if record.time is None else record.time + (began if record.time < ELAPSED else 0.0)
+        self._report.records += 1
+        if self._sequence >= self._has:
+            self._report.new += 1
+        match record:
+            case Scalars():
+                self._row(tuple(record.values), 1, record.step, time, tuple(record.values.values()))
+            case Distribution():
+                self._row((record.name,), 11, record.step, time, record.values)
+            case Pictures():
+                self._picture(record, time)
+
+    def say(self, record: protocol.Begin | protocol.Image) -> None:
+        record = msgspec.structs.replace(record, sequence=self._sequence + 1)
+        self._keep(record, protocol.msgpack_encoder.encode(record))
+
+    def finish(self) -> None:
+        """Send the rest; where the server has all, the last record again: it tells whether it is the same."""
+        if self._sequence < self._has:
+            raise Unreadable("it is shorter than what was imported of it before")
+        if self._waiting:
+            self._send()
+
+    def _row(
+        self,
+        names: tuple[str, ...],
+        width: Literal[1, 11],
+        step: int,
+        time: float,
+        values: tuple[float, ...],
+    ) -> None:
+        encoded = self._names.get(names)
+        if encoded is None:
+            encoded = self._names[names] = msgspec.Raw(protocol.msgpack_encoder.encode(names))
+        row = Row(encoded, width, step, time, NO_MARK, struct.pack(f"<{len(values)}d", *values))
+        self._keep(row, protocol.msgpack_encoder.encode(row))
+
+    def _picture(self, record: Pictures, time: float) -> None:
+        data = encode_grid(record.images)
+        rows, columns = grid_shape(len(record.images))
+        image = protocol.Image(
+            sequence=1,
+            time=time,
+            name=record.name,
+            step=record.step,
+            digest=digest_of(data),
+            rows=rows,
+            columns=columns,
+        )
+        if self._sequence >= self._has:
+            reply = _answered(
+                lambda: self._transport.put(f"{self._path}/images/{image.digest}", data, "image/png")
+            )
+            if reply.status >= 400:
+                self._report.notes[f"an image of {record.name!r} is refused: {_detail(reply)}"] = None
+        self.say(image)
+
+    def _keep(self, payload: Row | protocol.Begin | protocol.Image, encoded: bytes) -> None:
+        if self._sequence < self._has:
+            # What the server has is gone through without sending it, but for the last.
+            self._forget()
+        elif len(self._waiting) >= BATCH_RECORDS or self._size >= BATCH_BYTES:
+            self._send()
+        self._sequence += 1
+        checksum = zlib.crc32(encoded)
+        self._waiting.append(
+            Entry(self._sequence, self._sequence, 0, checksum, payload, len(encoded), Position())
+        )
+        self._size += len(encoded)
+        self._chain = zlib.crc32(CRC_FIELD.pack(checksum), self._chain)
+
+    def _send(self) -> None:
+        batch = build_batch(self._writer, self._waiting, self._chain_before, dropped=0, replayed=True)
+        receipt = _post(self._transport, self._path, batch)
+        self._report.rejected += [f"{entry.key}: {entry.reason}" for entry in receipt.rejected]
+        self._forget()
+
+    def _forget(self) -> None:
+        self._waiting, self._size, self._chain_before = [], 0, self._chain
+
+
+def _say_the_end(transport: Transport, run: str, begin: protocol.Begin, about: About, ended: float) -> None:
+    end = protocol.End(sequence=2, time=ended, state=about.outcome, message=about.message)
+    # Named by the outcome: of two with the same beginning, the later name has the last word.
+    batch = protocol.Batch(
+        writer=f"the-end-{about.outcome}", first=1, last=2, records=[begin, end], replayed=True
+    )
+    _post(transport, f"/runs/{run}", batch)
+
+
+def _run_id(log: Log) -> str:
+    """From the log's name and the first record: a copy elsewhere is the same run, another training is not."""
+    first = next((entry for entry in log.reader.read(log.files[0]) if not isinstance(entry, Note)), None)
+    if first is None:
+        raise Unreadable("it holds nothing that can be imported")
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", log.name).strip("-._")[-50:].lstrip("-._")
+    content = protocol.msgpack_encoder.encode(_identity(first))
+    return f"{stem or 'log'}-{hashlib.sha256(log.name.encode() + content).hexdigest()[:8]}"
+
+
+def _identity(record: Record) -> Any:
+    match record:
+        case Scalars(step, time, values):
+            return [step, time, dict(values)]
+        case Distribution(step, time, name, values):
+            return [step, time, name, values]
+        case Pictures(step, time, name, images):
+            return [step, time, name, images.tobytes()]
+    return None
+
+
+def _began_on_disk(transport: Transport, run: str, log: Log, about: About) -> float:
+    """When a log that does not say so began: as the server knows it, else by the file's date."""
+    known = _answered(lambda: transport.get(f"/runs/{run}"))
+    if known.status == HTTPStatus.OK:
+        created: float = msgspec.json.decode(known.body)["created"]
+        return created
+    return min(log.files[0].stat().st_mtime - (about.ended or 0.0), now())
+
+
+def _post(transport: Transport, path: str, batch: protocol.Batch) -> protocol.Receipt:
+    body = protocol.msgpack_encoder.encode(batch)
+    reply = _answered(lambda: transport.post(f"{path}/batches", body, protocol.MEDIA_TYPE_MSGPACK))
+    if reply.status == HTTPStatus.CONFLICT:
+        raise Unreadable(
+            "the service has other content under this run: delete the run, or import under another with --id"
+        )
+    if reply.status != HTTPStatus.OK:
+        raise Unreadable(f"the service answered {_detail(reply)}")
+    return protocol.receipt_decoder.decode(reply.body)
+
+
+def _answered(ask: Callable[[], Reply]) -> Reply:
+    try:
+        reply = ask()
+    except Unreachable as error:
+        raise Misuse(
+            f"the service does not answer ({error}); import again, it goes on where it stopped"
+        ) from None
+    if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise Misuse("the service does not know the token; give the link that `ganwatch token` prints")
+    return reply
+
+
+def _detail(reply: Reply) -> str:
+    try:
+        problem = msgspec.json.decode(reply.body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        problem = {}
+    return f"{reply.status} {problem.get('detail', '')}".rstrip()
