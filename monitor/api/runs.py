@@ -12,6 +12,10 @@ from monitor.api.answers import Json, answer_unless_known
 from monitor.api.parameters import RunInPath
 from monitor.api.service import HasService
 from monitor.store import census, runs
+from monitor.store.filter_grammar import LONGEST
+from monitor.store.filters import filter_runs
+
+FILTER_HELP = 'Words, or a filter such as `state:running tag:gn config.loss=hinge last("quality/*")>0.8`.'
 
 router = APIRouter(tags=["runs"])
 
@@ -35,12 +39,15 @@ def list_runs(
     *,
     project: str | None = None,
     state: Literal["running", "finished", "failed", "lost"] | None = None,
-    q: Annotated[str | None, Query(max_length=500, description="Part of a name, a project or an id.")] = None,
+    q: Annotated[str | None, Query(max_length=LONGEST, description=FILTER_HELP)] = None,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     with service.database.read() as connection:
-        found = runs.list_runs(connection, project=project, state=state, q=q, cursor=cursor, limit=limit)
+        condition = filter_runs(connection, q, service.clock()) if q else None
+        found = runs.list_runs(
+            connection, project=project, state=state, condition=condition, cursor=cursor, limit=limit
+        )
     return Json(found)
 
 

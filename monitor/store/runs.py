@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_, update
 
 from monitor.errors import Problem
 from monitor.store.database import Database
+from monitor.store.facets import index_run
 from monitor.store.plain import LONG, float_of, number_of, plain_text
 from monitor.store.schema import Alert, Attempt, Blob, DetectorState, Gap, Mark, Run, Series, Total, Writer
 
@@ -23,19 +24,18 @@ def list_runs(
     *,
     project: str | None = None,
     state: str | None = None,
-    q: str | None = None,
+    condition: ColumnElement[bool] | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> dict[str, Any]:
-    """A page of runs, the newest first, and the cursor of the next page."""
+    """A page of runs, the newest first, and the cursor of the next; ``condition`` is of ``filter_runs``."""
     conditions: list[ColumnElement[bool]] = []
     if project is not None:
         conditions.append(Run.project == plain_text(project))
     if state is not None:
         conditions.append(Run.state == plain_text(state))
-    if q:
-        word = plain_text(q)
-        conditions.append(or_(*(c.icontains(word, autoescape=True) for c in (Run.name, Run.project, Run.id))))
+    if condition is not None:
+        conditions.append(condition)
     if cursor is not None:
         conditions.append(tuple_(Run.created, Run.id) < tuple_(*_parse_cursor(cursor)))
     found = _summarize(c, conditions, limit + 1)
@@ -110,6 +110,7 @@ def update_run(
         changed = c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1, **values))
         if not changed.rowcount:
             raise _unknown(run_id)
+        index_run(c, run_id)
         return get_run(c, run_id)
 
 
@@ -157,14 +158,6 @@ def _summarize(c: Connection, conditions: list[ColumnElement[bool]], limit: int)
         .limit(1)
         .scalar_subquery()
     )
-    last_step = func.coalesce(
-        select(func.max(Total.last_step))
-        .where(Total.run_id == Run.id, Total.attempt == Run.attempt)
-        .scalar_subquery(),
-        select(Attempt.from_step)
-        .where(Attempt.run_id == Run.id, Attempt.number == Run.attempt)
-        .scalar_subquery(),
-    )
     rows = c.execute(
         select(
             Run.id,
@@ -181,7 +174,7 @@ def _summarize(c: Connection, conditions: list[ColumnElement[bool]], limit: int)
             Run.dropped,
             Run.archived,
             Run.version,
-            last_step.label("steps"),
+            Run.last_step.label("steps"),
             newest_mark.label("epoch"),
         )
         .where(*conditions)

@@ -60,6 +60,24 @@ def test_runs_are_found_by_name_and_state_and_the_address_says_how(page: Page, b
     expect(row(page, other.id)).to_be_visible()
 
 
+def test_a_filter_finds_runs_and_a_mistake_in_it_is_pointed_at(page: Page, begin: Begin) -> None:
+    kept, other = begin("kept", tags=["gn"]), begin("other")
+    search = page.get_by_role("searchbox", name="Search runs")
+    search.fill("tag:gn state:running")
+    expect(row(page, other.id)).to_have_count(0)
+    expect(row(page, kept.id)).to_be_visible()
+
+    search.fill("tag:gn stat:running")
+    expect(page.get_by_role("alert")).to_contain_text("Column 8: there is no field 'stat'")
+    expect(row(page, kept.id)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("Column 8")
+
+    page.get_by_role("searchbox", name="Search runs").fill("tag:gn")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(row(page, kept.id)).to_be_visible()
+
+
 def test_the_list_shows_how_a_run_stands_at_a_glance(page: Page, begin: Begin) -> None:
     run = begin("at a glance", tags=["seed 3"])
     train(run, epochs=60, turns_at=45)

@@ -27,7 +27,7 @@ def test_the_newest_runs_come_first_a_page_at_a_time(client: httpx.Client) -> No
     assert cursor is None
 
 
-@pytest.mark.parametrize("text", ["' OR 1=1 --", "%", "_", "\\", '"; DROP TABLE run; --', "\0", "🜁" * 100])
+@pytest.mark.parametrize("text", ["'--", "%", "_", "\\", "'; DROP TABLE run;", "\0", "🜁" * 100])
 def test_what_is_searched_for_is_only_text(client: httpx.Client, text: str) -> None:
     a_run(client, "searched", project="searching", name="plain")
     found = client.get("/api/v1/runs", params={"q": text, "project": "searching"})

@@ -15,6 +15,13 @@ const STATES = ["running", "finished", "failed", "lost"];
 const PAGE = 50;
 const MOST_PAGES = 20;
 const TYPING_MS = 180;
+const HINT = [
+  "Words are looked for in names, projects, ids, tags and notes. Filters:",
+  "state:running   tag:gn   project:dig*   alert:firing   archived:false",
+  'config.loss=hinge   config.lr<1e-3   last("quality/*")>0.8',
+  "step>1000   age<7d   silent>10m   created>=2026-05-01",
+  'Combine them with spaces, or, - (not), ( ) and "quotes".',
+].join("\n");
 
 const EXAMPLE = `import monitor
 
@@ -61,7 +68,8 @@ export class RunsPage {
     this.signal = signal;
     this.search = el("input", {
       type: "search",
-      placeholder: "Search by name",
+      placeholder: "Words, or tag:gn config.loss=hinge",
+      title: HINT,
       "aria-label": "Search runs",
       value: url.read("q") ?? "",
       on: { input: () => this.#typed() },
@@ -112,6 +120,7 @@ export class RunsPage {
       el("thead", { role: "rowgroup" }, head),
       this.body,
     );
+    this.fault = el("p", { class: "filter-fault", role: "alert", hidden: true });
     this.none = el(
       "p",
       { class: "none", hidden: true },
@@ -137,6 +146,7 @@ export class RunsPage {
       "div",
       {},
       el("div", { class: "page-head" }, el("div", {}, el("h1", { tabindex: "-1" }, "Runs"), this.count), filters),
+      this.fault,
       this.table,
       this.none,
       el("div", { class: "below" }, this.more),
@@ -164,12 +174,20 @@ export class RunsPage {
     let cursor = null;
     for (let page = 0; page < this.#pages; page += 1) {
       /** @type {{runs: RunSummary[], next: string | null}} */
-      const answer = await api.listRuns({ ...query, cursor, limit: PAGE }, this.signal);
+      let answer;
+      try {
+        answer = await api.listRuns({ ...query, cursor, limit: PAGE }, this.signal);
+      } catch (error) {
+        if (!(error instanceof api.Refused && error.type === "bad-filter")) throw error;
+        this.#showFault(error.message);
+        return;
+      }
       runs.push(...answer.runs);
       cursor = answer.next;
       if (cursor === null) break;
     }
     if (JSON.stringify(query) !== JSON.stringify(this.#query)) return;
+    this.#showFault("");
     this.#show(runs, cursor !== null, Object.values(query).some(Boolean));
   }
 
@@ -207,6 +225,14 @@ export class RunsPage {
         .filter(Boolean)
         .join(", "),
     );
+  }
+
+  /** What is wrong with the search; the runs found before stay. @param {string} fault */
+  #showFault(fault) {
+    if (fault && this.list.parentElement !== this.element) replace(this.element, this.list);
+    setText(this.fault, fault);
+    this.fault.hidden = !fault;
+    this.search.setAttribute("aria-invalid", String(fault !== ""));
   }
 
   /** @param {string} id */
