@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.autograd import backward
 
 from tests.reference.critics_twin import gradient_norm, gradient_normalized
-from trainer.critics import GradientNormalizedCritic, RawCritic, gradient_normalize, score_both
+from trainer.critics import GradientNormalizedCritic, RawCritic, score_both
+from trainer.critics.normalizations import gradient_normalization, normalize
 from trainer.errors import ConfigError
 from trainer.networks import initialize, small
 
@@ -128,7 +129,7 @@ def test_a_sample_without_a_score_gets_zero_passes_no_gradient_and_is_counted() 
 
 def test_a_flat_spot_with_a_value_is_scored_by_its_sign() -> None:
     f = torch.tensor([2.0, -3.0, 0.0], requires_grad=True)
-    h, undefined = gradient_normalize(f, torch.zeros(3, 1, 2, 2))
+    h, undefined = normalize(gradient_normalization, f, torch.zeros(3, 1, 2, 2))
     assert h.tolist() == [1.0, -1.0, 0.0]
     assert undefined == 1
     backward(h.sum())
@@ -142,7 +143,7 @@ def test_norms_are_taken_in_float32_though_the_discriminator_is_narrower() -> No
         == torch.float32
     )
     steep = torch.full((1, 300), 256.0, dtype=torch.float16)  # the squares are beyond float16
-    score, undefined = gradient_normalize(torch.ones(1, dtype=torch.float16), steep)
+    score, undefined = normalize(gradient_normalization, torch.ones(1, dtype=torch.float16), steep)
     assert score.item() == pytest.approx(1 / (256 * 300**0.5 + 1), rel=1e-6)
     assert undefined == 0
 

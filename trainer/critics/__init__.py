@@ -1,0 +1,71 @@
+"""Critics: what stands between a discriminator and the loss. Each is one formula on top of one primitive.
+
+``scoring.py`` has the critics and ``normalizations.py`` their formulas; ``gradient.py`` is the primitive, a
+score and its gradient, both differentiable, ``frozen.py`` its first-order form (``tracing.py``,
+``linearity.py`` and ``layers.py`` know
+for which discriminators and how); ``spectral.py`` normalizes weights.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, get_args
+
+from torch import nn
+
+from trainer import config
+from trainer.config import CriticName
+from trainer.critics.gradient import Form, ScoreGradient
+from trainer.critics.normalizations import (
+    Normalization,
+    gradient_normalization,
+    gradient_normalization_0,
+    gradient_normalization_1,
+    penalty_gradient_normalization,
+    penalty_gradient_normalization_as_published,
+    piecewise_gradient_normalization,
+)
+from trainer.critics.scoring import (
+    Critic,
+    GradientNormalizedCritic,
+    RawCritic,
+    SpectrallyNormalizedCritic,
+    score_both,
+)
+
+__all__ = [
+    "Critic",
+    "Form",
+    "GradientNormalizedCritic",
+    "RawCritic",
+    "ScoreGradient",
+    "SpectrallyNormalizedCritic",
+    "build",
+    "score_both",
+]
+
+FORMULAS: Final[dict[CriticName, Normalization]] = {
+    "gn": gradient_normalization,
+    "gn0": gradient_normalization_0,
+    "gn1": gradient_normalization_1,
+    "pgn": penalty_gradient_normalization,
+    "pgn-code": penalty_gradient_normalization_as_published,
+}
+
+
+def build(settings: config.Critic, D: nn.Module, form: Form | None = None) -> Critic:
+    """The critic that is configured, around ``D``."""
+    match settings.kind:
+        case "raw":
+            return RawCritic(D, form)
+        case "sn":
+            return SpectrallyNormalizedCritic(D, settings.tau, settings.power_iterations, form)
+        case "gran":
+            gran = piecewise_gradient_normalization(settings.tau, settings.epsilon)
+            return GradientNormalizedCritic(D, gran, form)
+        case kind:
+            return GradientNormalizedCritic(D, FORMULAS[kind], form)
+
+
+CRITICS: Final[dict[CriticName, Callable[[nn.Module], Critic]]] = {
+    kind: partial(build, config.Critic(kind=kind)) for kind in get_args(CriticName)
+}

@@ -1,0 +1,318 @@
+"""The layers of a piecewise linear discriminator, and what each does once its activation pattern is frozen.
+
+With the pattern frozen at an image ``x``, a discriminator is affine in the image. It is carried on in
+homogeneous coordinates: a sample is ``(v, s)``, and a layer maps it to ``(A v + s b, s)``, where ``A`` is the
+layer's linear part and ``b`` its offset (a bias). With ``s = 1`` that is the layer as it stands; with
+``s = 0`` only its linear part is left. A layer is asked for four things:
+
+    forward     its output at x, and the pattern that a rectifier freezes there
+    frozen      ``A v + s b``
+    transposed  ``A^T delta``, one for each input
+    gradients   of ``sum_i <delta_i, A v_i + s_i b>`` by each of its constants
+
+``inputs`` depend on the image, ``constants`` (kernels, biases, the embedding of a label) do not.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.errors import ConfigError
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a tensor lies in memory."""
+
+    size: torch.Size
+    stride: tuple[int, ...]
+
+    def empty(self, like: Tensor) -> Tensor:
+        return like.new_empty_strided(self.size, self.stride)
+
+
+@dataclass(frozen=True)
+class At:
+    """What is kept of the moment in which a layer saw x."""
+
+    inputs: Sequence[Layout]
+    constants: Sequence[Tensor]
+    pattern: Tensor | None
+
+
+class Layer(ABC):
+    @abstractmethod
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]: ...
+
+    @abstractmethod
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        """``scale`` is ``s``, one number a sample, ``[N]``."""
+
+    @abstractmethod
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]: ...
+
+    @abstractmethod
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
+    """Constants: the kernel, and the bias if there is one."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
+        return self._convolve(inputs[0], *constants), None
+
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        kernel, *bias = at.constants
+        output = self._convolve(inputs[0], kernel)
+        return output.add_(torch.outer(scale, bias[0])[:, :, None, None]) if bias else output
+
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
+        # Of the input only the size is read.
+        x = delta.new_empty(1).expand(at.inputs[0].size)
+        return [self._backward(delta, x, at.constants[0], by=0)]
+
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
+        kernel, *bias = at.constants
+        by_kernel = self._backward(delta, inputs[0], kernel, by=1)
+        return [by_kernel, scale @ delta.sum((2, 3))] if bias else [by_kernel]
+
+    def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+        return functional.conv2d(x, kernel, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def _backward(self, delta: Tensor, x: Tensor, kernel: Tensor, *, by: int) -> Tensor:
+        geometry = (self.stride, self.padding, self.dilation, False, (0, 0), self.groups)
+        mask = [by == 0, by == 1, False]
+        gradient: Tensor = aten.convolution_backward(delta, x, kernel, None, *geometry, mask)[by]
+        return gradient
+
+
+class Dense(Layer):
+    """Constants: the matrix, and the bias if there is one."""
+
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
+        return functional.linear(inputs[0], *constants), None
+
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        matrix, *bias = at.constants
+        output = functional.linear(inputs[0], matrix)
+        return output.add_(beside(output, scale) * bias[0]) if bias else output
+
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
+        return [delta @ at.constants[0]]
+
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
+        _, *bias = at.constants
+        by_matrix = delta.flatten(0, -2).t() @ inputs[0].flatten(0, -2)
+        return [by_matrix, (delta * beside(delta, scale)).flatten(0, -2).sum(0)] if bias else [by_matrix]
+
+
+@dataclass(frozen=True)
+class Rectifier(Layer):
+    """(Leaky) ReLU. Its pattern is a byte a unit: 1 where it passes on what comes, 0 where it has ``slope``.
+    A float of 0 and 1 would take four times the memory; a bool is multiplied three times as slowly on a CPU.
+    """
+
+    slope: float
+
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        del constants
+        if self.slope == 0:
+            output = functional.relu(inputs[0])
+            return output, output.to(torch.bool).view(torch.uint8)
+        return functional.leaky_relu(inputs[0], self.slope), (inputs[0] > 0).view(torch.uint8)
+
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        del scale
+        return self._apply(inputs[0], at.pattern)
+
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
+        return [self._apply(delta, at.pattern)]
+
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
+        del inputs, delta, at, scale
+        return []
+
+    def _apply(self, x: Tensor, pattern: Tensor | None) -> Tensor:
+        assert pattern is not None
+        if self.slope == 0:
+            return x * pattern
+        slanted: Tensor = aten.leaky_relu_backward(x, pattern.to(x.dtype), self.slope, False)
+        return slanted
+
+
+class Addition(Layer):
+    """Of two branches."""
+
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
+        del constants
+        return inputs[0] + inputs[1], None
+
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        del at, scale
+        return inputs[0] + inputs[1]
+
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
+        return [delta.sum_to_size(layout.size) for layout in at.inputs]
+
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
+        del inputs, delta, at, scale
+        return []
+
+
+class Offset(Layer):
+    """Adds its constant, whose shape must spread to that of the input."""
+
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
+        return inputs[0] + constants[0].expand_as(inputs[0]), None
+
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        return inputs[0] + beside(inputs[0], scale) * at.constants[0]
+
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
+        del at
+        return [delta]
+
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
+        del inputs
+        return [(delta * beside(delta, scale)).sum_to_size(at.constants[0].shape)]
+
+
+class Factor(Layer):
+    """Multiplies by its constant, whose shape must spread to that of the input."""
+
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
+        return inputs[0] * constants[0].expand_as(inputs[0]), None
+
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        del scale
+        return inputs[0] * at.constants[0]
+
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
+        return [delta * at.constants[0]]
+
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
+        del scale
+        return [(delta * inputs[0]).sum_to_size(at.constants[0].shape)]
+
+
+class Fixed(Layer):
+    """Linear, of one input, and without constants."""
+
+    @abstractmethod
+    def of(self, x: Tensor) -> Tensor: ...
+
+    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
+        """By differentiation. Those that every network has know better."""
+        transpose = torch.func.vjp(self.of, layout.empty(delta).zero_())[1]
+        result: Tensor = transpose(delta)[0]
+        return result
+
+    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
+        del constants
+        return self.of(inputs[0]), None
+
+    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
+        del at, scale
+        return self.of(inputs[0])
+
+    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
+        return [self.adjoint(delta, at.inputs[0])]
+
+    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
+        del inputs, delta, at, scale
+        return []
+
+
+@dataclass(frozen=True)
+class AveragePool(Fixed):
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    ceil_mode: bool
+    count_include_pad: bool
+    divisor: int | None
+
+    def of(self, x: Tensor) -> Tensor:
+        return functional.avg_pool2d(x, *self._geometry())
+
+    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
+        result: Tensor = aten.avg_pool2d_backward(delta, layout.empty(delta), *self._geometry())
+        return result
+
+    def _geometry(self) -> tuple[Any, ...]:
+        return (
+            self.kernel,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor,
+        )
+
+
+@dataclass(frozen=True)
+class Sum(Fixed):
+    """Over ``dims`` of every sample, or their mean."""
+
+    dims: tuple[int, ...]
+    keepdim: bool
+    is_mean: bool
+
+    def of(self, x: Tensor) -> Tensor:
+        return x.mean(self.dims, self.keepdim) if self.is_mean else x.sum(self.dims, self.keepdim)
+
+    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
+        size = layout.size
+        summed = {dim % len(size) for dim in self.dims}
+        refuse_mixing(0 in summed, f"sums {list(size)} over {self.dims}")
+        delta = delta.reshape([1 if dim in summed else n for dim, n in enumerate(size)])
+        return (delta / (size.numel() / delta.numel()) if self.is_mean else delta).expand(size)
+
+
+@dataclass(frozen=True)
+class Reshape(Fixed):
+    reshape: Callable[[Tensor], Tensor]
+
+    def of(self, x: Tensor) -> Tensor:
+        output = self.reshape(x)
+        refuse_mixing(output.shape[:1] != x.shape[:1], f"reshapes {list(x.shape)} to {list(output.shape)}")
+        return output
+
+    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
+        return delta.reshape(layout.size)
+
+
+@dataclass(frozen=True)
+class OtherLinear(Fixed):
+    """Resizing, multiplication by a number: anything linear, by its function."""
+
+    function: Callable[[Tensor], Tensor]
+
+    def of(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def refuse_mixing(mixes: bool, what: str) -> None:
+    if mixes:
+        raise ConfigError(
+            f"the discriminator {what}, which mixes samples, and a normalized critic takes the gradient of "
+            "every sample: leave the first dimension as it is"
+        )
+
+
+def beside(x: Tensor, scale: Tensor) -> Tensor:
+    """``scale`` ``[N]`` as ``[N, 1, ...]``, to be spread over ``x`` ``[N, ...]``."""
+    return scale.view(-1, *[1] * (x.dim() - 1))

@@ -1,0 +1,176 @@
+"""Which modules and functions are known to be piecewise linear in the image, and what layer each one is.
+
+The list is short on purpose. What is not on it makes a discriminator *not known to be* piecewise linear, and
+its gradients are then taken by a second backward pass, which is right for anything.
+"""
+
+import operator
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.fx import Node
+from torch.nn import functional
+from torch.nn.modules.utils import _pair as pair
+
+from trainer.critics.layers import (
+    Addition,
+    AveragePool,
+    Convolution,
+    Dense,
+    Factor,
+    Layer,
+    Offset,
+    OtherLinear,
+    Rectifier,
+    Reshape,
+    Sum,
+)
+
+
+class NonlinearError(Exception):
+    """Names a part of the discriminator that is not piecewise linear, or not known to be."""
+
+
+def convolution(module: nn.Conv2d) -> Layer:
+    if module.padding_mode != "zeros" or isinstance(module.padding, str):
+        raise NonlinearError(f"a convolution with padding {module.padding_mode}, {module.padding}")
+    return Convolution(module.stride, module.padding, module.dilation, module.groups)
+
+
+def average_pool(module: nn.AvgPool2d) -> Layer:
+    return AveragePool(
+        pair(module.kernel_size),
+        pair(module.stride),
+        pair(module.padding),
+        module.ceil_mode,
+        module.count_include_pad,
+        module.divisor_override,
+    )
+
+
+MODULES: Final[Mapping[type[nn.Module], Callable[[Any], Layer]]] = {
+    nn.Conv2d: convolution,
+    nn.Linear: lambda _: Dense(),
+    nn.ReLU: lambda _: Rectifier(0.0),
+    nn.LeakyReLU: lambda module: Rectifier(module.negative_slope),
+    nn.AvgPool2d: average_pool,
+    nn.AdaptiveAvgPool2d: OtherLinear,
+    nn.Upsample: OtherLinear,  # in each of its modes
+    nn.ZeroPad2d: OtherLinear,
+    nn.PixelUnshuffle: OtherLinear,
+    nn.Flatten: Reshape,
+    nn.Unflatten: Reshape,
+    nn.Identity: Reshape,
+}
+
+
+def module_layer(module: nn.Module) -> Layer:
+    kind = next((kind for kind in MODULES if isinstance(module, kind)), None)
+    if kind is None or type(module).forward is not kind.forward:
+        raise NonlinearError(type(module).__name__)
+    return MODULES[kind](module)
+
+
+#: The layer that a call is, and the values and constants that it takes.
+Reading = tuple[Layer, tuple[Node, ...]]
+
+
+def addition(on_image: Collection[Node], x: Node, y: Node) -> Reading:
+    return (Addition() if x in on_image and y in on_image else Offset()), (x, y)
+
+
+def multiplication(on_image: Collection[Node], x: Node, y: Node) -> Reading:
+    del on_image
+    for factor, number in ((x, y), (y, x)):
+        if isinstance(number, int | float):
+            return OtherLinear(partial(operator.mul, number)), (factor,)
+    return Factor(), (x, y)
+
+
+def division(on_image: Collection[Node], x: Node, y: float) -> Reading:
+    del on_image
+    return OtherLinear(lambda value: value / y), (x,)
+
+
+def rectifier(on_image: Collection[Node], x: Node, inplace: bool = False) -> Reading:
+    return leaky_rectifier(on_image, x, 0.0, inplace)
+
+
+def leaky_rectifier(
+    on_image: Collection[Node], x: Node, negative_slope: float = 0.01, inplace: bool = False
+) -> Reading:
+    del on_image, inplace
+    return Rectifier(negative_slope), (x,)
+
+
+def total(on_image: Collection[Node], x: Node, dim: Any, keepdim: bool = False) -> Reading:
+    del on_image
+    return Sum((dim,) if isinstance(dim, int) else tuple(dim), keepdim, is_mean=False), (x,)
+
+
+def mean(on_image: Collection[Node], x: Node, dim: Any, keepdim: bool = False) -> Reading:
+    del on_image
+    return Sum((dim,) if isinstance(dim, int) else tuple(dim), keepdim, is_mean=True), (x,)
+
+
+def reshaping(name: str) -> Callable[..., Reading]:
+    def read(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any) -> Reading:
+        del on_image
+        return Reshape(operator.methodcaller(name, *arguments, **options)), (x,)
+
+    return read
+
+
+def other_linear(function: Callable[..., torch.Tensor]) -> Callable[..., Reading]:
+    def read(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any) -> Reading:
+        del on_image
+        return OtherLinear(lambda value: function(value, *arguments, **options)), (x,)
+
+    return read
+
+
+#: Functions, and methods of tensors by their names.
+FUNCTIONS: Final[Mapping[Any, Callable[..., Reading]]] = {
+    operator.add: addition,
+    torch.add: addition,
+    "add": addition,
+    operator.mul: multiplication,
+    torch.mul: multiplication,
+    "mul": multiplication,
+    operator.truediv: division,
+    functional.relu: rectifier,
+    torch.relu: rectifier,
+    "relu": rectifier,
+    functional.leaky_relu: leaky_rectifier,
+    torch.sum: total,
+    "sum": total,
+    torch.mean: mean,
+    "mean": mean,
+    functional.avg_pool2d: other_linear(functional.avg_pool2d),
+    functional.adaptive_avg_pool2d: other_linear(functional.adaptive_avg_pool2d),
+    functional.interpolate: other_linear(functional.interpolate),
+    torch.flatten: reshaping("flatten"),
+    torch.reshape: reshaping("reshape"),
+    torch.squeeze: reshaping("squeeze"),
+    **{
+        name: reshaping(name)
+        for name in ("flatten", "unflatten", "reshape", "view", "squeeze", "unsqueeze", "contiguous")
+    },
+}
+
+
+def call_layer(node: Node, on_image: Collection[Node]) -> Reading:
+    """``on_image``: the nodes that depend on the image."""
+    rule = FUNCTIONS.get(node.target)
+    try:
+        if rule is None:
+            raise NonlinearError(str(node.target))
+        layer, operands = rule(on_image, *node.args, **node.kwargs)
+    except TypeError as problem:  # called in a way that its rule does not foresee
+        raise NonlinearError(f"{node.format_node()} ({problem})") from problem
+    if set(operands) != set(node.all_input_nodes):
+        raise NonlinearError(str(node.format_node()))
+    return layer, operands

@@ -1,0 +1,135 @@
+"""What a discriminator computes, layer by layer: found once, by tracing its ``forward`` (torch.fx).
+
+Each of its steps that depends on the image must be a layer of ``linearity.py``. What does not depend on the
+image, such as the embedding of a label, may be anything: it is a constant of the step that takes it, and
+autograd differentiates it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from trainer.critics.layers import Addition, Layer
+from trainer.critics.linearity import NonlinearError, call_layer, module_layer
+
+
+@dataclass(frozen=True)
+class Step:
+    layer: Layer
+    #: Which values it takes (0 is the image; step i makes value i + 1).
+    inputs: tuple[int, ...]
+    #: Where its constants stand among all of them.
+    constants: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    #: The last one makes the score.
+    steps: Sequence[Step]
+    parameters: Sequence[tuple[nn.Module, str]]
+    #: Makes the constants that are computed, of labels perhaps; they come after the parameters.
+    computed: nn.Module | None
+
+    def constants(self, *labels: Tensor) -> list[Tensor]:
+        """As of now (parameters as a parametrization gives them), each a part of its graph."""
+        parameters = [getattr(module, name) for module, name in self.parameters]
+        return parameters if self.computed is None else [*parameters, *self.computed(*labels)]
+
+
+def trace(D: nn.Module, *, has_labels: bool) -> Trace:
+    """Of ``D(images)``, or of ``D(images, labels)``. Raises ``NonlinearError``."""
+    for name, module in D.named_modules():
+        if is_hooked(module):
+            raise NonlinearError(f"{name or type(D).__name__}, which has hooks")
+    call = CallWithLabels(D) if has_labels else Call(D)
+    try:
+        graph = fx.Tracer().trace(call)
+    except Exception as problem:  # whatever the discriminator's own code raises
+        raise NonlinearError(f"a forward that cannot be traced ({problem})") from problem
+    drop_unused(graph)
+    return _Reader(call, graph).read()
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether a call of the module does more than its ``forward``."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
+def drop_unused(graph: fx.Graph) -> None:
+    for node in reversed(graph.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            graph.erase_node(node)
+
+
+class Call(nn.Module):
+    def __init__(self, D: nn.Module) -> None:
+        super().__init__()
+        self.D = D
+
+    def forward(self, images: Tensor) -> Any:
+        return self.D(images)
+
+
+class CallWithLabels(Call):
+    def forward(self, images: Tensor, labels: Tensor) -> Any:  # type: ignore[override]
+        return self.D(images, labels)
+
+
+class _Reader:
+    def __init__(self, call: nn.Module, graph: fx.Graph) -> None:
+        self.call = call
+        self.graph = graph
+        self.modules = dict(call.named_modules())
+        self.image, *self.nodes, self.result = graph.nodes
+        #: What depends on the image, by the number of its value.
+        self.values: dict[fx.Node, int] = {self.image: 0}
+        self.steps: list[tuple[Layer, list[fx.Node], list[fx.Node | tuple[nn.Module, str]]]] = []
+
+    def read(self) -> Trace:
+        for node in self.nodes:
+            if str(node.target).startswith("_tensor_constant"):
+                raise NonlinearError(f"{node.target}, a tensor made while it was traced")
+            if any(source in self.values for source in node.all_input_nodes):
+                self.steps.append(self.step(node))
+                self.values[node] = len(self.steps)
+        (score,) = self.result.args
+        if not self.steps or self.values.get(score) != len(self.steps):
+            raise NonlinearError("a forward that does not end in the score")
+
+        taken = list(dict.fromkeys(constant for *_, constants in self.steps for constant in constants))
+        parameters = [constant for constant in taken if isinstance(constant, tuple)]
+        computed = [constant for constant in taken if isinstance(constant, fx.Node)]
+        position = {constant: i for i, constant in enumerate([*parameters, *computed])}
+        steps = [
+            Step(layer, tuple(self.values[node] for node in inputs), tuple(position[c] for c in constants))
+            for layer, inputs, constants in self.steps
+        ]
+        return Trace(steps, parameters, self.computing(computed) if computed else None)
+
+    def step(self, node: fx.Node) -> tuple[Layer, list[fx.Node], list[Any]]:
+        if node.op == "call_module":
+            module = self.modules[str(node.target)]
+            names = [name for name in ("weight", "bias") if getattr(module, name, None) is not None]
+            return module_layer(module), list(node.all_input_nodes), [(module, name) for name in names]
+        layer, operands = call_layer(node, self.values)
+        inputs = [operand for operand in operands if operand in self.values]
+        if len(inputs) != (2 if isinstance(layer, Addition) else 1):
+            raise NonlinearError(f"{node.format_node()}, a product of two values")
+        return layer, inputs, [operand for operand in operands if operand not in self.values]
+
+    def computing(self, wanted: Sequence[fx.Node]) -> nn.Module:
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
+        for node in self.nodes:
+            if node not in self.values:
+                copies[node] = graph.node_copy(node, copies.__getitem__)
+        graph.output(tuple(copies[node] for node in wanted))
+        drop_unused(graph)
+        return fx.GraphModule(self.call, graph)
