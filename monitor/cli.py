@@ -142,6 +142,46 @@ def migrate(data_dir: DataDir = None, database: DatabaseUrl = None) -> None:
         stored.close()
 
 
+def copy(
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FROM", help="URL or SQLite file.")],
+    target: Annotated[
+        str, tyro.conf.Positional, tyro.conf.arg(metavar="TO", help="URL or SQLite file; empty or new.")
+    ],
+) -> None:
+    """Copy a whole store into another one, such as from SQLite to PostgreSQL. The source may be in use."""
+    from monitor.store.copying import copy_store, store_at  # noqa: PLC0415
+
+    stores = store_at(source), store_at(target)
+    try:
+        copied = copy_store(*stores)
+    finally:
+        for store in stores:
+            store.close()
+    rows = sum(copied.values())
+    print(f"{stores[0].name} is copied to {stores[1].name}: {copied['run']:,} runs, {rows:,} rows")
+
+
+def backup(
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="The file to make; it must not exist.")],
+    data_dir: DataDir = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Write the SQLite store as it is now into one file, while the service runs.
+
+    To restore it, stop the service and put the file in the place of ganwatch.db, without -wal and -shm.
+    """
+    from monitor.settings import load_settings  # noqa: PLC0415
+    from monitor.store.backup import back_up  # noqa: PLC0415
+    from monitor.store.database import Database  # noqa: PLC0415
+
+    stored = Database(load_settings(data_dir=data_dir, database=database).database_url)
+    try:
+        size = back_up(stored, file)
+    finally:
+        stored.close()
+    print(f"{stored.name} is backed up in {file}: {size:,} bytes")
+
+
 def _service_at(server: str | None, token: str | None) -> Address:
     from monitor.client.address import server_address  # noqa: PLC0415
 
@@ -157,7 +197,15 @@ def _service_at(server: str | None, token: str | None) -> Address:
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"serve": serve, "sync": sync, "import": import_logs, "token": token, "migrate": migrate},
+            {
+                "serve": serve,
+                "sync": sync,
+                "import": import_logs,
+                "copy": copy,
+                "backup": backup,
+                "token": token,
+                "migrate": migrate,
+            },
             prog="ganwatch",
             description="Watches GAN training as it happens.",
         )
