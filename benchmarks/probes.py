@@ -23,9 +23,11 @@ from torch import Tensor
 from torch.autograd import backward
 
 from trainer import networks
+from trainer.batches import Labelled
 from trainer.config import Config
-from trainer.critics import CRITICS, RawCritic, score_both
-from trainer.losses import LOSSES
+from trainer.critics import RawCritic
+from trainer.critics import build as build_critic
+from trainer.objective import Objective
 from trainer.optimizer import ResumableAdam
 from trainer.probes import Watch
 from trainer.probes.judges.digits import digits_judge, load_digits
@@ -59,7 +61,9 @@ class Subject:
         torch.manual_seed(0)
         self.config = config
         self.G, self.D = (network.to(device) for network in networks.build(config))
-        self.critic, self.loss = CRITICS[config.critic.kind](self.D), LOSSES[config.loss]
+        self.critic = build_critic(config.critic, self.D)
+        self.objective = Objective(config, self.critic, device)
+        self.step = 0
         self.optimizers = [
             ResumableAdam(network, rate, config.adam)
             for network, rate in ((self.G, config.lr.g), (self.D, config.lr.d))
@@ -74,18 +78,21 @@ class Subject:
 
     def training_step(self) -> None:
         for_G, for_D = self.optimizers
-        for _ in range(self.config.n_dis):
+        real = Labelled(self.real)
+        for turn in range(self.config.n_dis):
             with torch.no_grad():
-                fake = self.sample(self.config.batch.d)
-            h_real, h_fake = score_both(self.critic, self.real, fake)
+                fake = Labelled(self.sample(self.config.batch.d))
+            batch = self.objective.prepared(real, fake, step=self.step, turn=turn)
             for_D.zero_grad()
-            backward(self.loss.discriminator(h_real, h_fake))
+            backward(self.objective.discriminator(batch)[0])
             for_D.step()
         self.D.requires_grad_(False)
         for_G.zero_grad()
-        backward(self.loss.generator(self.critic(self.sample(self.config.batch.g))))
+        fake = Labelled(self.sample(self.config.batch.g))
+        backward(self.objective.generator(fake, real, step=self.step)[0])
         for_G.step()
         self.D.requires_grad_(True)
+        self.step += 1
 
     def watch(self, probe: str, every: Every) -> Watch:
         return Watch(

@@ -17,7 +17,7 @@ from trainer import networks
 from trainer.batches import Labelled
 from trainer.checkpoint import Checkpoint, Keeps, Stateful
 from trainer.config import Config
-from trainer.critics import CRITICS
+from trainer.critics import build as build_critic
 from trainer.data import ImageSet, Shuffled
 from trainer.declarations import declare_training
 from trainer.distributed import ALONE, Ranks
@@ -57,7 +57,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     # What is trained, and what it is trained with.
     with seeded(config.seed):
         G, D = (ranks.prepare(network.to(device)) for network in networks.build(config))
-    critic = CRITICS[config.critic.kind](D)
+    critic = build_critic(config.critic, D)
     share: dict[str, int] = {"rank": ranks.rank, "ranks": ranks.count}
     objective = Objective(config, critic, device, **share)
     optimizer_G = ResumableAdam(G, config.lr.g, config.adam)

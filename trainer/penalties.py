@@ -68,7 +68,7 @@ class GradientPenalty:
                 return joined([real, fake])
             case "interpolated":
                 a = self.draws.uniform(len(real.x), 1, 1, 1)
-                return Labelled(torch.lerp(fake.x, real.x, a), real.y)
+                return Labelled(fake.x + a * (real.x - fake.x), real.y)
             case "perturbed":
                 return Labelled(self._perturbed(real.x), real.y)
 
@@ -86,9 +86,7 @@ class GradientPenalty:
 
 def gradient_norms(critic: Critic, points: Labelled) -> Tensor:
     """``|grad_x h|`` [N], part of the graph of the discriminator's parameters and not of the points'."""
-    x = points.x.detach().requires_grad_()
-    h = critic(x, points.y)
-    (gradient,) = torch.autograd.grad(h.sum(), x, create_graph=True)
+    gradient = critic.gradient(points.x.detach(), points.y)
     dtype = torch.promote_types(gradient.dtype, torch.float32)
     norms: Tensor = torch.linalg.vector_norm(gradient.to(dtype).flatten(1), dim=1)
     return norms

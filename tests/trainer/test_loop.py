@@ -16,7 +16,7 @@ from tests.trainer.states import assert_identical, last_state
 from trainer import networks
 from trainer.checkpoint import CheckpointDirectory
 from trainer.config import Batch, Checkpoints, Config, Ema, LearningRate, Network
-from trainer.critics import CRITICS
+from trainer.critics import build as build_critic
 from trainer.data import ImageSet, load
 from trainer.loop import Outcome, train
 from trainer.probes import Watch
@@ -146,7 +146,7 @@ def test_the_latents_that_are_judged_are_none_that_were_trained_with(tmp_path: P
     settings = config()
     trained_with = Latents(settings.network.z_dim, settings.seed, CPU).draw(64)
     G, D = networks.build(settings)
-    subject = Subject(settings, G, D, G, CRITICS[settings.critic.kind](D), images())
+    subject = Subject(settings, G, D, G, build_critic(settings.critic, D), images())
     watch = probes(RecordingRun(), subject)
     assert isinstance(watch, Watch)
     assert watch.evaluator is not None
