@@ -21,6 +21,10 @@ class DamagedCheckpointError(CheckpointError):
     """The content of a checkpoint is not what was written."""
 
 
+class BusyError(CheckpointError):
+    """Another process trains in the same folder."""
+
+
 class UnsavedError(CheckpointError):
     """A checkpoint could not be written."""
 

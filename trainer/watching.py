@@ -1,8 +1,9 @@
-"""Who watches a training: the probes, or nobody. Either way the weights are the same."""
+"""Who watches a training: the probes, with or without fidelity, or nobody. The weights are the same."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -13,6 +14,12 @@ from trainer.probes.judges import Judge
 from trainer.probes.judges.digits import digits_judge
 from trainer.probes.watch import Watch as ProbeWatch
 from trainer.randomness import derived
+from trainer.sampling import latents_of
+
+if TYPE_CHECKING:
+    from trainer.fidelity import Meter
+
+logger = logging.getLogger(__name__)
 
 #: What the evaluation's seed is derived by; the passes over the data are derived by one number.
 EVALUATION: Final = (0, 1)
@@ -27,7 +34,10 @@ class Run(Protocol):
         *,
         direction: Literal["higher", "lower", "none"] = "none",
         lower: float | None = None,
+        upper: float | None = None,
         role: str | None = None,
+        judge: str | None = None,
+        n: int | None = None,
         help: str = "",  # noqa: A002  the word of the wire
     ) -> None: ...
     def log(self, values: Mapping[str, Any], *, step: int, mark: int | None = None) -> None: ...
@@ -77,10 +87,13 @@ WatchFactory = Callable[[Run, Subject], Watch]
 
 
 def probes(run: Run, subject: Subject) -> Watch:
-    """All probes. Quality and diversity need a judge of the data; so far only the digits have one."""
+    """All probes, and fidelity where the configuration asks for it.
+
+    Quality and diversity need a judge of the data; so far only the digits have one.
+    """
     config = subject.config
     judge: Judge | None = digits_judge() if config.dataset == "digits" else None
-    return ProbeWatch(
+    watch = ProbeWatch(
         subject.G,
         subject.D,
         run,
@@ -88,11 +101,52 @@ def probes(run: Run, subject: Subject) -> Watch:
         G_ema=subject.G_ema,
         real=subject.images,
         judge=judge,
-        z=config.network.z_dim,
+        z=latents_of(config.network),
         every={} if judge else {"quality": None},
         # Not the seed itself: the latents that are judged would be the first that were trained with.
         seed=derived(config.seed, *EVALUATION),
     )
+    if config.fidelity.every == 0:
+        return watch
+    from trainer.fidelity import meter_of  # noqa: PLC0415  slow to import, and only who measures it needs it
+
+    return WithFidelity(watch, run, meter_of(config, subject.G_ema, subject.images), config.fidelity.every)
+
+
+class WithFidelity:
+    """Another watch, and every so many epochs the figures of a ``Meter``, named by the epoch's mark."""
+
+    def __init__(self, watch: Watch, run: Run, meter: "Meter", every: int) -> None:
+        self.watch = watch
+        self.run = run
+        self.meter: Meter | None = meter
+        self.every = every
+        #: The last epoch that was seen: small data sets end several with one step.
+        self.seen = 0
+        for series in meter.series:
+            run.declare(series.name, **series.facts)
+
+    def step(self, *, real: Tensor, fake: Tensor, step: int) -> None:
+        self.watch.step(real=real, fake=fake, step=step)
+
+    def epoch(self, *, epoch: int, images_seen: int, step: int) -> Evaluation:
+        evaluation = self.watch.epoch(epoch=epoch, images_seen=images_seen, step=step)
+        is_due = epoch // self.every > self.seen // self.every
+        self.seen = epoch
+        if is_due and self.meter:
+            try:
+                self.run.log(self.meter.measure(), step=step, mark=evaluation.mark)
+            except Exception as error:  # noqa: BLE001  whatever it is, the training goes on
+                logger.warning("fidelity cannot be measured any more: %r", error)
+                self.meter = None
+        return evaluation
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.watch.state_dict() | {"fidelity": {"seen": self.seen}}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        self.watch.load_state_dict(state)
+        self.seen = state.get("fidelity", {}).get("seen", 0)
 
 
 @dataclass(frozen=True)

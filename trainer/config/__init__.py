@@ -17,7 +17,7 @@ from .networks import (
 )
 from .objectives import Consistency, LossName, Noise, Penalty, PenaltyName, Points, SampleDifferences
 from .optimization import Adam, Batch, Ema, LearningRate
-from .running import Checkpoints, Fidelity, Metric, Speed
+from .running import Checkpoints, Extractor, Fidelity, Metric, Speed
 from .stored import from_dict, to_dict
 from .training import Config, Dataset
 
@@ -33,6 +33,7 @@ __all__ = [
     "CriticName",
     "Dataset",
     "Ema",
+    "Extractor",
     "Fidelity",
     "Initialization",
     "LearningRate",

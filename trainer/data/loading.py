@@ -27,6 +27,11 @@ def load(config: Config, cache: Path | None = None) -> ImageSet:
     return images
 
 
+def load_reference(path: Path, size: int, channels: int, cache: Path | None = None) -> ImageSet:
+    """Images to compare with: a folder or a packed archive."""
+    return decoded(find("images", path), size, channels, cache or default_folder())
+
+
 def find(dataset: str, path: Path | None) -> Source:
     """Where the images lie; an error that says what to get and where to put it."""
     known = KNOWN.get(dataset)

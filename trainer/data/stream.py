@@ -11,9 +11,9 @@ from trainer.data.image_set import to_unit_range
 from trainer.errors import DataError
 from trainer.randomness import derived
 
-#: What the seed of mirroring is derived by, beside the position; the orders of passes are derived by one
+#: What the seed of mirroring is derived by, after the position; the orders of passes are derived by one
 #: number.
-MIRROR: Final = 2
+MIRROR: Final = 5
 
 
 class Drawn(NamedTuple):
@@ -92,7 +92,7 @@ class Shuffled:
         part = slice(self.rank * self.batch, (self.rank + 1) * self.batch)
         if not self.mirror:
             return Drawn(whole[part], None)
-        generator = torch.Generator().manual_seed(derived(self.seed, MIRROR, position))
+        generator = torch.Generator().manual_seed(derived(self.seed, position, MIRROR))
         mirrored = torch.rand(len(whole), generator=generator)[part] < 0.5
         if self.images.is_cuda:
             mirrored = mirrored.pin_memory().to(self.device, non_blocking=True)
