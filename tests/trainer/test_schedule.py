@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainer.config import Batch
+from trainer.config import Batch, LearningRate
 from trainer.recipes import RECIPES
 from trainer.schedule import Schedule
 
@@ -46,3 +46,9 @@ def test_training_ends_by_steps_or_by_epochs_whichever_comes_first() -> None:
     assert schedule(100, 10, epochs=2).last_step == 20
     assert schedule(100, 10, epochs=2, steps=7).last_step == 7
     assert schedule(100, 10, epochs=2, steps=70).last_step == 20
+
+
+def test_learning_rates_fall_linearly_from_the_first_step_to_zero_after_the_last() -> None:
+    config = replace(RECIPES["digits-gn"](), epochs=None, steps=4, lr=LearningRate(decay="linear"))
+    assert [Schedule(config, 100).rate(step) for step in range(5)] == [1, 0.75, 0.5, 0.25, 0]
+    assert [schedule(100, 10, steps=4).rate(step) for step in range(4)] == [1, 1, 1, 1]
