@@ -17,10 +17,16 @@ if TYPE_CHECKING:
     from monitor.client.run import Run
     from monitor.client.start import init
     from monitor.client.summary import Summary
+    from monitor.reading import read
 
-__all__ = ["Run", "Summary", "init"]
+__all__ = ["Run", "Summary", "init", "read"]
 
-_HOMES = {"Run": "monitor.client.run", "Summary": "monitor.client.summary", "init": "monitor.client.start"}
+_HOMES = {
+    "Run": "monitor.client.run",
+    "Summary": "monitor.client.summary",
+    "init": "monitor.client.start",
+    "read": "monitor.reading",
+}
 
 
 def __getattr__(name: str) -> Any:

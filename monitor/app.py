@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import Response
 
 from monitor.api import (
     alerts,
     commands,
+    export,
     health,
     images,
     ingest,
@@ -72,7 +73,8 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
     app.include_router(pages.router)
     app.mount("/static", pages.Assets(directory=pages.web_directory()))
     problems.register(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)
+    packed = (*DEFAULT_EXCLUDED_CONTENT_TYPES, *export.PACKED_TYPES)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4, exclude_content_types=packed)
     app.add_middleware(Gate, settings=settings, access=access)
     app.add_middleware(Guard, max_body=settings.max_body, body_timeout=settings.body_timeout)
     return app
@@ -80,7 +82,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for part in (ingest, runs, query, images, commands, alerts, jobs, live):
+    for part in (ingest, runs, query, export, images, commands, alerts, jobs, live):
         api.include_router(part.router)
     api.add_api_route("/openapi.json", _describe, include_in_schema=False, response_class=Response)
     return api

@@ -19,8 +19,17 @@ class Json(Response):
 
 def answer_unless_known(request: Request, tag: str, make: Callable[[], Any]) -> Response:
     """The answer with its entity tag; 304 without making it when the asker names that tag."""
-    headers = {"etag": f'W/"{tag}"', "cache-control": "private, no-cache"}
-    known = request.headers.get("if-none-match", "")
-    if any(candidate.strip().removeprefix("W/") == f'"{tag}"' for candidate in known.split(",")):
+    headers = tag_headers(tag)
+    if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     return Json(make(), headers=headers)
+
+
+def tag_headers(tag: str) -> dict[str, str]:
+    return {"etag": f'W/"{tag}"', "cache-control": "private, no-cache"}
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the asker has the answer of that tag already."""
+    known = request.headers.get("if-none-match", "")
+    return any(candidate.strip().removeprefix("W/") == f'"{tag}"' for candidate in known.split(","))

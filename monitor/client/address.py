@@ -13,6 +13,11 @@ class Address:
     base: str
     token: str | None = field(repr=False)
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine, which no proxy can reach."""
+        return urlsplit(self.base).hostname in ("127.0.0.1", "::1", "localhost")
+
     def page(self, run: str) -> str:
         return f"{self.base}/runs/{run}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from monitor.client.address import Address
 
@@ -73,6 +72,5 @@ class HttpTransport:
             base_url=f"{self._address.base}/api/v1",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(REPLY_TIMEOUT, connect=CONNECT_TIMEOUT),
-            # A proxy cannot reach the loopback of this machine.
-            trust_env=urlsplit(self._address.base).hostname not in ("127.0.0.1", "::1", "localhost"),
+            trust_env=not self._address.is_loopback,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -131,18 +131,24 @@ class _Reading:
         return Source(tree, replace(window, upto=segment.upto), None if tail is None else (count, tail))
 
     def _read_tail(self, attempt: int, wanted: list[Wanted], since: int) -> dict[int, Columns]:
-        payloads = self._c.execute(
-            select(Batch.payload)
-            .where(Batch.run_id == self._run_id, Batch.attempt == attempt, Batch.id > since)
-            .order_by(Batch.id)
-        ).scalars()
-        ids = {series.id for series in wanted}
         try:
-            return select_series(payloads, ids)
+            return read_tail(self._c, self._run_id, attempt, {series.id for series in wanted}, since)
         except ChunkError as error:
             log.error("a batch of run %s is damaged: %s", self._run_id, error)
             self.damaged.update(series.name for series in wanted)
             return {}
+
+
+def read_tail(
+    c: Connection, run_id: str, attempt: int, series: Iterable[int], since: int = 0
+) -> dict[int, Columns]:
+    """What is not yet compacted of the series in one attempt, of batches behind version ``since``."""
+    payloads = c.execute(
+        select(Batch.payload)
+        .where(Batch.run_id == run_id, Batch.attempt == attempt, Batch.id > since)
+        .order_by(Batch.id)
+    ).scalars()
+    return select_series(payloads, series)
 
 
 def _show_aligned(

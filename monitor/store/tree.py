@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,16 @@ class Tree:
         if not parts:
             raise ChunkError("a chunk of a series is missing")
         return np.concatenate(numbers), Columns.join(parts)
+
+    def read_chunks(self, is_wanted: Callable[[Entries], bool]) -> Iterator[Columns]:
+        """Every chunk whose summaries are wanted, one in memory at a time."""
+        for number in range(-(-self._compacted // FULL)):
+            blocks = np.arange(number * _BLOCKS_OF_A_CHUNK, (number + 1) * _BLOCKS_OF_A_CHUNK)
+            if is_wanted(self._read_entries(1, blocks[blocks < count_entries(self._compacted, 1)])):
+                found = [decode_chunk(payload) for _, payload in self._fetch(_CHUNKS, np.array([number]))]
+                if len(found) != 1:
+                    raise ChunkError("a chunk of a series is missing")
+                yield found[0]
 
     def _read_entries(self, level: int, numbers: Numbers) -> Entries:
         rows = np.unique(numbers // BLOCK)
