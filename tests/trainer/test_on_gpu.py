@@ -57,15 +57,36 @@ def test_no_step_waits_for_the_device(recipe: str, tmp_path: Path) -> None:
     assert outcome.epoch == 3
 
 
-def test_images_that_stay_on_the_host_cross_without_being_waited_for() -> None:
-    images = torch.arange(200, dtype=torch.uint8).reshape(200, 1, 1, 1)
-    stream = Shuffled(images, 64, seed=0, device=torch.device("cuda"))
-    on_host = Shuffled(images, 64, seed=0, device=torch.device("cpu"))
-    here = [on_host.draw() for _ in range(10)]
-    stream.images = images
+@pytest.mark.parametrize("place", ["host", "device"])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_batches_come_without_being_waited_for_and_are_those_of_a_cpu(place: str, mirror: bool) -> None:
+    images = torch.arange(400, dtype=torch.uint8).reshape(200, 1, 1, 2)
+    labels = torch.arange(200)
+    streams = [
+        Shuffled(images, 64, 0, torch.device(device), labels=labels, mirror=mirror)
+        for device in ("cpu", "cuda")
+    ]
+    here = [streams[0].draw_labelled() for _ in range(10)]
+    if place == "host":
+        streams[1].images, streams[1].labels = images, labels
     torch.cuda.set_sync_debug_mode("error")
     try:
-        there = [stream.draw() for _ in range(10)]
+        there = [streams[1].draw_labelled() for _ in range(10)]
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert all(torch.equal(a, b.cpu()) for a, b in zip(here, there, strict=True))
+    for (pixels, named), (pixels_there, named_there) in zip(here, there, strict=True):
+        assert named is not None
+        assert named_there is not None
+        assert torch.equal(pixels, pixels_there.cpu())
+        assert torch.equal(named, named_there.cpu())
+
+
+def test_a_checkpoint_goes_on_although_another_batch_was_already_on_its_way() -> None:
+    images = torch.arange(200, dtype=torch.uint8).reshape(200, 1, 1, 1)
+    stream = Shuffled(images, 16, 0, torch.device("cuda"))
+    stream.images = images
+    state = stream.state_dict()
+    first = stream.draw().cpu()
+    stream.draw()
+    stream.load_state_dict(state)
+    assert torch.equal(stream.draw().cpu(), first)
