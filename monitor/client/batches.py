@@ -4,38 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-import numpy as np
-
-from monitor.client.frames import CRC_FIELD, Row
+from monitor.client.frames import CRC_FIELD
 from monitor.client.reader import Entry
-from monitor.protocol import Batch, Points, Record, encode_floats, encode_integers
-
-names_decoder = msgspec.msgpack.Decoder(list[str])
+from monitor.client.rows import Names, Row
+from monitor.protocol import Batch, Record
 
 
 class _Group:
     """Rows that name the same series."""
 
-    def __init__(self, row: Row) -> None:
-        self.names = names_decoder.decode(row.names)
-        self.width = row.width
-        self.rows: list[Row] = []
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.rows: list[bytes] = []
         self.sequence: list[int] = []
-
-    def points(self) -> Points:
-        matrix = np.frombuffer(b"".join([row.values for row in self.rows]), dtype="<f8")
-        columns = matrix.reshape(len(self.rows), len(self.names), self.width).swapaxes(0, 1)
-        marks = [row.mark for row in self.rows]
-        return Points(
-            names=self.names,
-            width=self.width,
-            sequence=encode_integers(self.sequence),
-            step=encode_integers([row.step for row in self.rows]),
-            time=encode_floats([row.time for row in self.rows]),
-            values=[column.tobytes() for column in columns],
-            mark=encode_integers(marks) if max(marks) >= 0 else None,
-        )
 
 
 def build_batch(
@@ -71,20 +52,19 @@ def _records(entries: Sequence[Entry]) -> list[Record]:
     """
     singles: list[Record] = []
     groups: list[_Group] = []
-    growing: dict[tuple[bytes, int], _Group] = {}
+    growing: dict[Names, _Group] = {}
     for entry in entries:
         row = entry.payload
         if not isinstance(row, Row):
             singles.append(row)
             continue
-        key = bytes(row.names), row.width
-        group = growing.get(key)
+        group = growing.get(row.names)
         if group is None:
-            group = _Group(row)
+            group = _Group(row.names)
             groups.append(group)
-            names = set(group.names)
-            growing = {other: each for other, each in growing.items() if names.isdisjoint(each.names)}
-            growing[key] = group
-        group.rows.append(row)
+            names = set(row.names.names)
+            growing = {other: each for other, each in growing.items() if names.isdisjoint(other.names)}
+            growing[row.names] = group
+        group.rows.append(row.data)
         group.sequence.append(entry.sequence)
-    return [*singles, *(group.points() for group in groups)]
+    return [*singles, *(group.names.points(group.sequence, group.rows) for group in groups)]

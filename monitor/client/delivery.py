@@ -15,7 +15,7 @@ from monitor.client.images import ImageStore
 from monitor.client.layout import first_of, note_refusal, remove_segment, segments
 from monitor.client.notices import Notices
 from monitor.client.position import Position, write_position
-from monitor.client.reader import Entry, Reader
+from monitor.client.reader import Entry, Portion, Reader
 from monitor.client.transport import Reply, Transport, Unreachable
 from monitor.protocol import (
     MEDIA_TYPE_MSGPACK,
@@ -85,11 +85,12 @@ class Delivery:
         self._receive = receive
         self._freed = freed
         self._images = ImageStore(spool)
+        #: Images that are uploaded, of batches that are not.
         self._uploaded: set[str] = set()
         self._attempt = 0
         self._most = BATCH_RECORDS
         #: A batch that was sent and not answered, which is sent again as it is.
-        self._unanswered: tuple[list[Entry], bytes] | None = None
+        self._unanswered: tuple[Portion, bytes] | None = None
         #: Ranges that the server was told are lost.
         self._gaps: dict[int, int] = {}
         self._has_turned = False
@@ -106,25 +107,25 @@ class Delivery:
     def step(self) -> Outcome:
         """One batch, if there is one."""
         if self._unanswered is None:
-            entries = self._reader.read(self.position, BATCH_BYTES, self._most)
-            if not entries:
+            portion = self._reader.read(self.position, BATCH_BYTES, self._most)
+            if not portion.entries:
                 return Outcome.IDLE
             batch = build_batch(
                 self._writer,
-                entries,
+                portion.entries,
                 self.position.chain,
                 dropped=self._dropped(),
                 replayed=self._replayed,
             )
             self._attempt = batch.attempt
-            self._unanswered = entries, msgpack_encoder.encode(batch)
-        entries, body = self._unanswered
+            self._unanswered = portion, msgpack_encoder.encode(batch)
+        portion, body = self._unanswered
         try:
-            reply = self._upload_images(entries) or self._post(body)
+            reply = self._upload_images(portion.entries) or self._post(body)
         except Unreachable as unreachable:
             self.obstacle = str(unreachable)
             return Outcome.UNREACHABLE
-        return self._conclude(reply, entries)
+        return self._conclude(reply, portion)
 
     def heartbeat(self) -> Outcome:
         """Say that the writer lives, and ask what is new."""
@@ -140,7 +141,7 @@ class Delivery:
         except Unreachable as unreachable:
             self.obstacle = str(unreachable)
             return Outcome.UNREACHABLE
-        return self._conclude(reply, [])
+        return self._conclude(reply, Portion([], self.position))
 
     def close(self) -> None:
         self._transport.close()
@@ -162,9 +163,9 @@ class Delivery:
             self._uploaded.add(digest)
         return None
 
-    def _conclude(self, reply: Reply, entries: list[Entry]) -> Outcome:  # noqa: PLR0911 - one for each answer
+    def _conclude(self, reply: Reply, portion: Portion) -> Outcome:  # noqa: PLR0911 - one for each answer
         if reply.status == HTTPStatus.OK:
-            return self._received(reply, entries)
+            return self._received(reply, portion)
         self.obstacle = _detail(reply)
         problem = _problem(reply)
         match reply.status, problem.get("type"), problem.get("expected"):
@@ -178,12 +179,12 @@ class Delivery:
             case 404, "unknown-writer", _:
                 self._uploaded.clear()
                 return self._turn(1)
-            case ((400 | 413 | 422), _, _) if entries:
-                return self._narrow(entries)
+            case ((400 | 413 | 422), _, _) if portion.entries:
+                return self._narrow(portion.entries)
             case _:
                 return Outcome.UNREACHABLE
 
-    def _received(self, reply: Reply, entries: list[Entry]) -> Outcome:
+    def _received(self, reply: Reply, portion: Portion) -> Outcome:
         try:
             receipt = receipt_decoder.decode(reply.body)
         except msgspec.MsgspecError:
@@ -198,17 +199,15 @@ class Delivery:
                 "the server does not store %s = %s: %s",
                 *(rejection.key, rejection.value, rejection.reason),
             )
-        behind = entries[-1].after if entries else self.position
         # A heartbeat finds out where the server stands; after a batch it cannot be before its end.
-        if receipt.high_water != behind.sequence - 1 and not (
-            entries and receipt.high_water >= behind.sequence
-        ):
+        is_ahead = bool(portion.entries) and receipt.high_water >= portion.after.sequence
+        if receipt.high_water != portion.after.sequence - 1 and not is_ahead:
             return self._turn(receipt.high_water + 1)
         self._has_turned = False
-        self._acknowledge(behind, entries)
+        self._acknowledge(*portion)
         return Outcome.DELIVERED
 
-    def _acknowledge(self, position: Position, entries: list[Entry]) -> None:
+    def _acknowledge(self, entries: list[Entry], position: Position) -> None:
         self.position = position
         if not entries:
             return
@@ -220,6 +219,7 @@ class Delivery:
         write_position(self._spool, position)
         for digest in _digests(entries):
             self._freed(self._images.remove(digest))
+            self._uploaded.discard(digest)
         for segment in segments(self._spool):
             # The first one says what the run is, should the server forget: it stays until all is delivered.
             if 1 < first_of(segment) < position.segment:

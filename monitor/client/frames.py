@@ -11,21 +11,30 @@ A spool is a directory ``<directory>/spool/<run>/<writer>/`` with
 All numbers are little-endian. A **frame** is
 
     offset  size  field
-    0       4     magic: "GWF1" for a record, "GWS1" for the header of a segment
+    0       4     magic: "GWF1" for a record, "GWL1" for a row, "GWS1" for the header of a segment
     4       4     crc: CRC-32 of everything after this field, to the end of the payload
     8       4     length of the payload
     12      4     attempt the record belongs to
     16      8     sequence of the record
-    24      ...   payload, MessagePack
+    24      ...   payload
 
 A segment begins with one header frame: its sequence is that of the segment's first record, its attempt the
-one then running, its payload a ``SegmentHeader``. Each record is one frame, written by one ``write(2)`` in
-append mode: a process killed at any instant leaves whole frames and at most one torn frame, which has no
-frame after it.
+one then running, its payload a ``SegmentHeader`` as MessagePack. Each record is one frame, written by one
+``write(2)`` in append mode: a process killed at any instant leaves whole frames and at most one torn frame,
+which has no frame after it.
 
-A payload is a record of ``monitor.protocol`` as it goes over the wire, except for numbers: those of one
-``log`` call are one ``Row``, whose ``values`` are float64, so that the sender turns thousands of rows into
-columns without looking at a value.
+The payload of a **record** is MessagePack: one of ``monitor.protocol`` as it goes over the wire or, for the
+numbers of one ``log`` call, a ``NamedRow``, which spells out the names. The payload of a **row** leaves them
+out:
+
+    0       4     number of the set of names, given by the writer
+    4       8     step, int64
+    12      8     time, Unix seconds, float64
+    20      8     mark, int64, -1 for none
+    28      ...   ``width`` float64 values a name
+
+A set of names is spelled out by its first, second and 16th row in a segment and by every 256th from then
+on, so that no single damaged frame, and hardly a damaged page, takes the meaning of others with it.
 
 A frame's crc is also its record's checksum on the wire, hence what the chain is made of.
 
@@ -35,8 +44,10 @@ passes, and since frames carry their sequence, what was lost in between is known
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -44,6 +55,8 @@ import msgspec
 from monitor import protocol
 
 RECORD = b"GWF1"
+#: No single bit turns one of these into another: the crc does not cover them.
+ROW = b"GWL1"
 SEGMENT = b"GWS1"
 FRAME_HEADER = struct.Struct("<4sIIIQ")
 HEADER_SIZE = FRAME_HEADER.size
@@ -52,6 +65,8 @@ CHECKED_FROM = 8
 CRC_FIELD = struct.Struct("<I")
 #: Nothing longer is written, so a damaged length field is found out without reading on for gigabytes.
 MAX_PAYLOAD = 16 * 2**20
+_MAGICS = frozenset((RECORD, ROW, SEGMENT))
+_BEGINNING = re.compile(b"|".join((RECORD, ROW)))
 
 
 class SegmentHeader(msgspec.Struct, kw_only=True):
@@ -64,21 +79,21 @@ class SegmentHeader(msgspec.Struct, kw_only=True):
     server: str = ""
 
 
-class Row(msgspec.Struct, tag="row"):
-    """The numbers of one ``log`` call: ``width`` float64 values a name."""
+class NamedRow(msgspec.Struct, tag="row"):
+    """The numbers of one ``log`` call, and what they are called."""
 
-    #: A list of strings, encoded: once for each set of names, and the sender groups rows by it.
+    #: A list of strings.
     names: msgspec.Raw
     width: Literal[1, 11]
-    step: int
-    time: float
-    #: -1 for none.
-    mark: int
-    values: bytes
+    #: What rows without names call this set by.
+    number: int
+    #: From the step on as in a row.
+    data: bytes
 
 
-Payload = Row | protocol.Record
-payload_decoder: msgspec.msgpack.Decoder[Payload] = msgspec.msgpack.Decoder(Payload)
+payload_decoder: msgspec.msgpack.Decoder[NamedRow | protocol.Record] = msgspec.msgpack.Decoder(
+    NamedRow | protocol.Record
+)
 header_decoder = msgspec.msgpack.Decoder(SegmentHeader)
 
 
@@ -115,18 +130,40 @@ def frame_at(data: bytes, offset: int) -> Frame | None:
         return None
     magic, crc, length, attempt, sequence = FRAME_HEADER.unpack_from(data, offset)
     end = offset + HEADER_SIZE + length
-    if magic not in (RECORD, SEGMENT) or length > MAX_PAYLOAD or end > len(data):
+    if magic not in _MAGICS or length > MAX_PAYLOAD or end > len(data):
         return None
-    if zlib.crc32(memoryview(data)[offset + CHECKED_FROM : end]) != crc:
+    if zlib.crc32(data[offset + CHECKED_FROM : end]) != crc:
         return None
     return Frame(magic, crc, attempt, sequence, data[offset + HEADER_SIZE : end], offset, end)
 
 
 def frame_after(data: bytes, offset: int) -> Frame | None:
-    """The first sound record that begins at ``offset`` or later."""
-    while (offset := data.find(RECORD, offset)) >= 0:
-        frame = frame_at(data, offset)
+    """The first sound record or row that begins at ``offset`` or later."""
+    while found := _BEGINNING.search(data, offset):
+        frame = frame_at(data, found.start())
         if frame is not None:
             return frame
-        offset += 1
+        offset = found.start() + 1
     return None
+
+
+def sound_frames(data: bytes) -> Iterator[Frame]:
+    """All of them, whatever lies between."""
+    frame = frame_at(data, 0) or frame_after(data, 1)
+    while frame is not None:
+        yield frame
+        frame = frame_at(data, frame.end) or frame_after(data, frame.end + 1)
+
+
+def is_torn(rest: bytes, sequence: int) -> bool:
+    """Whether the bytes behind the last sound frame may be the beginning of one that was never whole.
+
+    Such a record was never logged. Bytes that are no beginning were something else once.
+    """
+    if rest[:4] not in [magic[: len(rest)] for magic in _MAGICS]:
+        return False
+    told = rest[16:HEADER_SIZE]
+    if told != sequence.to_bytes(8, "little")[: len(told)]:
+        return False
+    length = int.from_bytes(rest[8:12], "little")
+    return len(rest) < HEADER_SIZE or len(rest) - HEADER_SIZE < length <= MAX_PAYLOAD

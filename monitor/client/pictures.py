@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 
 from monitor.client.images import ImageStore, Pixels, digest_of, encode_grid, grid_shape, to_pixels
 from monitor.client.keeper import Keeper
-from monitor.client.numbers import NO_MARK, Mark
+from monitor.client.marks import NO_MARK, Mark, place_of
 from monitor.client.spool import Spool
 from monitor.client.values import Rejected, to_float, to_index, to_name
 from monitor.protocol import Image
@@ -42,7 +42,7 @@ class Pictures:
             raise Rejected(f"comes while {MOST_WAITING} others wait for being encoded")
         pixels = to_pixels(images)
         rows, columns = grid_shape(len(pixels))
-        index = NO_MARK if mark is None else to_index(mark, "mark")
+        index, attempt = place_of(mark, self._spool.attempt)
         record = Image(
             sequence=1,
             time=now(),
@@ -56,13 +56,13 @@ class Pictures:
             scores=[to_float(score) for score in scores],
         )
         self._logged += 1
-        self._keeper.defer(lambda: self._keep(record, pixels))
+        self._keeper.defer(lambda: self._keep(record, pixels, attempt))
 
-    def _keep(self, record: Image, pixels: Pixels) -> None:
+    def _keep(self, record: Image, pixels: Pixels, attempt: int) -> None:
         self._encoded += 1
         data = encode_grid(pixels)
         record.digest = digest_of(data)
         if not self._spool.has_room(len(data)):
             raise OSError("no room for an image: the spool has reached its limit")
         self._spool.grew(self._store.add(record.digest, data))
-        self._spool.append(record)
+        self._spool.append(record, attempt)

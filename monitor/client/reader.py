@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,26 +13,22 @@ import msgspec
 
 from monitor.client.frames import (
     CRC_FIELD,
-    FRAME_HEADER,
-    HEADER_SIZE,
-    RECORD,
+    ROW,
     SEGMENT,
     Frame,
-    Payload,
-    SegmentHeader,
-    frame_after,
+    NamedRow,
     frame_at,
-    header_decoder,
+    is_torn,
     payload_decoder,
 )
 from monitor.client.layout import first_of, segments
 from monitor.client.position import Position
-from monitor.protocol import Gap
+from monitor.client.rows import Dictionary, Row
+from monitor.client.scan import Scan, read_header
+from monitor.protocol import Gap, Record
 
 #: A gap that was found, not written, has no frame: its checksum is that of its range.
 RANGE = struct.Struct("<QQ")
-#: More than the header of any segment.
-MAX_HEADER = 64 * 1024
 
 
 class Entry(NamedTuple):
@@ -43,10 +38,18 @@ class Entry(NamedTuple):
     last: int
     attempt: int
     checksum: int
-    payload: Payload
-    #: Bytes in the spool.
+    payload: Row | Record
+    #: Bytes in the spool; 0 where it is a gap that was found and not written.
     size: int
     #: Where reading goes on behind it.
+    segment: int
+    end: int
+
+
+class Portion(NamedTuple):
+    """Records that follow each other, all of one attempt, and the position behind them."""
+
+    entries: list[Entry]
     after: Position
 
 
@@ -66,24 +69,21 @@ class Reader:
         is_dead: bool = False,
     ) -> None:
         self._spool = spool
-        self._quarantine = quarantine
+        self._scan = Scan(spool, quarantine)
         self._held = held
         self._is_dead = is_dead
+        self._dictionary = Dictionary()
         #: Where segments began, as they were read: the chain there, gaps included.
         self._beginnings: dict[int, Position] = {}
-        #: Bytes behind the last sound frame of the newest segment.
-        self._rest = b""
-        #: A segment with bytes that make no frame.
-        self._suspect: Path | None = None
-        #: Records that the server will never take as they are, and why.
+        #: Records that are read as gaps from now on, by their first number, and why.
         self._given_up: dict[int, str] = {}
 
     def give_up(self, sequence: int, reason: str) -> None:
-        """From now on the record is read as a gap."""
+        """From now on the record, or all that is missing from it on, is a gap for this reason."""
         self._given_up[sequence] = reason
 
-    def read(self, position: Position, max_bytes: int, max_records: int) -> list[Entry]:
-        """What follows, all of one attempt."""
+    def read(self, position: Position, max_bytes: int, max_records: int) -> Portion:
+        """What follows."""
         entries: list[Entry] = []
         size = 0
         for entry in self._entries(position):
@@ -93,19 +93,40 @@ class Reader:
             size += entry.size
             if len(entries) >= max_records:
                 break
-        return entries
+        return Portion(entries, self._behind(position, entries))
 
     def seek(self, expected: int) -> Position:
         """The position before the record ``expected``, or the nearest that there is."""
-        position = self._beginning_before(expected)
-        for entry in self._entries(position):
+        start = self._beginning_before(expected)
+        passed: list[Entry] = []
+        for entry in self._entries(start):
             if entry.sequence >= expected:
                 break
             if entry.last >= expected:
                 # The server has a part of what is a gap here.
-                return msgspec.structs.replace(position, sequence=expected, chain=None)
-            position = entry.after
+                behind = self._behind(start, passed)
+                return msgspec.structs.replace(behind, sequence=expected, chain=None)
+            passed.append(entry)
+        position = self._behind(start, passed)
+        if any(entry.size == 0 for entry in passed):
+            # The server may have heard what is damaged now, and then its chain is another.
+            return msgspec.structs.replace(position, chain=None)
         return position
+
+    def _behind(self, position: Position, entries: list[Entry]) -> Position:
+        """The position behind the entries that follow ``position``."""
+        unchained: list[bytes] = []
+        for entry in entries:
+            if entry.segment != position.segment:
+                chain = _chain(position.chain, unchained)
+                unchained = []
+                position = Position(entry.segment, 0, entry.sequence, chain)
+                self._beginnings[entry.segment] = position
+            unchained.append(CRC_FIELD.pack(entry.checksum))
+        if not entries:
+            return position
+        last = entries[-1]
+        return Position(last.segment, last.end, last.last + 1, _chain(position.chain, unchained))
 
     def _beginning_before(self, expected: int) -> Position:
         files = segments(self._spool)
@@ -124,114 +145,84 @@ class Reader:
     def _entries(self, position: Position) -> Iterator[Entry]:
         # What is held is asked for first: written meanwhile it is found twice, and never not at all.
         held = self._held()
-        attempt = 0
-        for segment, frame, end in self._frames(position.segment, position.offset):
-            if frame.magic == SEGMENT:
-                if frame.sequence == position.sequence:
-                    self._beginnings[segment] = Position(segment, 0, position.sequence, position.chain)
+        expected = position.sequence
+        segment, end, attempt = position.segment, position.offset, 0
+        for in_segment, frame, behind in self._scan.frames(position.segment, position.offset):
+            if frame.sequence < expected or frame.magic == SEGMENT:
+                if frame.magic != ROW:
+                    self._learn(frame)
                 continue
             attempt = frame.attempt
-            for entry in self._accept(frame, position, segment, end):
-                position = entry.after
-                yield entry
+            if frame.sequence > expected:
+                yield self._hole(expected, frame.sequence - 1, attempt, segment, end)
+            segment, end = in_segment, behind
+            entry = self._entry(frame, segment, end)
+            expected = entry.last + 1
+            yield entry
         for data in held:
             frame_in_memory = frame_at(data, 0)
             assert frame_in_memory is not None
-            for entry in self._accept(frame_in_memory, position, position.segment, position.offset):
-                position = entry.after
-                yield entry
-        if self._is_dead and self._ends_in_lost_record(position):
-            yield self._gap(position, position.sequence, attempt, "the spool is damaged at its end", position)
+            if frame_in_memory.sequence < expected:
+                continue
+            if frame_in_memory.sequence > expected:
+                yield self._hole(
+                    expected, frame_in_memory.sequence - 1, frame_in_memory.attempt, segment, end
+                )
+            entry = self._entry(frame_in_memory, segment, end)
+            expected = entry.last + 1
+            yield entry
+        if self._is_dead and self._scan.rest and not is_torn(self._scan.rest, expected):
+            newest = segments(self._spool)[-1]
+            self._scan.set_aside(newest)
+            # How many they were nobody can tell.
+            end = newest.stat().st_size
+            yield _gap(
+                (expected, expected), attempt, "the spool is damaged at its end", first_of(newest), end
+            )
 
-    def _accept(self, frame: Frame, position: Position, segment: int, end: int) -> Iterator[Entry]:
-        """The entry of a frame, after one for what is missing before it; nothing where it was read before."""
-        if frame.sequence < position.sequence:
-            return
-        if frame.sequence > position.sequence:
-            gap = self._gap(position, frame.sequence - 1, frame.attempt, self._reason_of_hole(), position)
-            position = gap.after
-            yield gap
-        behind = Position(segment, end, position.sequence, position.chain)
-        if frame.sequence in self._given_up:
-            yield self._gap(behind, frame.sequence, frame.attempt, self._given_up[frame.sequence], behind)
-            return
+    def _entry(self, frame: Frame, segment: int, end: int) -> Entry:
+        reason = self._given_up.get(frame.sequence)
+        payload = reason or self._payload(frame)
+        if isinstance(payload, str):
+            return _gap((frame.sequence, frame.sequence), frame.attempt, payload, segment, end)
+        last = payload.last if isinstance(payload, Gap) else frame.sequence
+        size = frame.end - frame.begin
+        return Entry(frame.sequence, last, frame.attempt, frame.crc, payload, size, segment, end)
+
+    def _payload(self, frame: Frame) -> Row | Record | str:
+        """What the frame says, or why it cannot be read."""
+        if frame.magic == ROW:
+            return self._dictionary.row(frame.payload, self._scan.all_frames) or "its names are damaged"
         try:
             payload = payload_decoder.decode(frame.payload)
+            return self._dictionary.learn(payload) if isinstance(payload, NamedRow) else payload
         except msgspec.MsgspecError as error:
-            yield self._gap(behind, frame.sequence, frame.attempt, f"cannot be read: {error}", behind)
-            return
-        last = payload.last if isinstance(payload, Gap) else frame.sequence
-        after = Position(segment, end, last + 1, _chain(position.chain, frame.crc))
-        size = len(frame.payload) + HEADER_SIZE
-        yield Entry(frame.sequence, last, frame.attempt, frame.crc, payload, size, after)
+            return f"cannot be read: {error}"
 
-    def _gap(self, position: Position, last: int, attempt: int, reason: str, behind: Position) -> Entry:
-        first = position.sequence
-        checksum = zlib.crc32(RANGE.pack(first, last))
-        after = Position(behind.segment, behind.offset, last + 1, _chain(position.chain, checksum))
-        record = Gap(sequence=first, last=last, time=now(), reason=reason)
-        return Entry(first, last, attempt, checksum, record, HEADER_SIZE, after)
+    def _learn(self, frame: Frame) -> None:
+        """Of what was read before only the names are of interest."""
+        if frame.magic != SEGMENT:
+            self._payload(frame)
 
-    def _reason_of_hole(self) -> str:
-        suspect, self._suspect = self._suspect, None
+    def _hole(self, first: int, last: int, attempt: int, segment: int, end: int) -> Entry:
+        return _gap((first, last), attempt, self._reason_of_hole(first), segment, end)
+
+    def _reason_of_hole(self, first: int) -> str:
+        if first in self._given_up:
+            return self._given_up[first]
+        suspect, self._scan.suspect = self._scan.suspect, None
         if suspect is None:
             return "missing from the spool"
-        self._set_aside(suspect)
+        self._scan.set_aside(suspect)
         return "the spool is damaged"
 
-    def _set_aside(self, segment: Path) -> None:
-        try:
-            self._quarantine.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(segment, self._quarantine / segment.name)
-        except OSError:
-            return
 
-    def _frames(self, segment: int, offset: int) -> Iterator[tuple[int, Frame, int]]:
-        """(segment, frame, end) of every sound frame from there on."""
-        files = segments(self._spool)
-        for path in files:
-            first = first_of(path)
-            if first < segment:
-                continue
-            base = offset if first == segment else 0
-            data = _read_from(path, base)
-            at = 0
-            while frame := frame_at(data, at) or frame_after(data, at + 1):
-                if frame.begin != at:
-                    self._suspect = path
-                at = frame.end
-                yield first, frame, base + at
-            self._rest = data[at:]
-            if self._rest and path != files[-1]:
-                self._suspect = path
-
-    def _ends_in_lost_record(self, position: Position) -> bool:
-        """Whether the last bytes are a whole frame that is damaged; a torn one was never logged."""
-        if len(self._rest) < HEADER_SIZE:
-            return False
-        magic, _, length, _, sequence = FRAME_HEADER.unpack_from(self._rest)
-        is_whole = HEADER_SIZE + length == len(self._rest)
-        return bool(magic == RECORD and sequence == position.sequence and is_whole)
+def _gap(span: tuple[int, int], attempt: int, reason: str, segment: int, end: int) -> Entry:
+    """A gap that was found, not written."""
+    first, last = span
+    record = Gap(sequence=first, last=last, time=now(), reason=reason)
+    return Entry(first, last, attempt, zlib.crc32(RANGE.pack(first, last)), record, 0, segment, end)
 
 
-def _read_from(segment: Path, offset: int) -> bytes:
-    try:
-        with segment.open("rb") as file:
-            file.seek(offset)
-            return file.read()
-    except FileNotFoundError:
-        return b""
-
-
-def read_header(segment: Path) -> SegmentHeader | None:
-    """Whose segment this is; None where its beginning is damaged."""
-    try:
-        with segment.open("rb") as file:
-            frame = frame_at(file.read(MAX_HEADER), 0)
-        return None if frame is None else header_decoder.decode(frame.payload)
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-def _chain(chain: int | None, checksum: int) -> int | None:
-    return None if chain is None else zlib.crc32(CRC_FIELD.pack(checksum), chain)
+def _chain(chain: int | None, checksums: list[bytes]) -> int | None:
+    return None if chain is None else zlib.crc32(b"".join(checksums), chain)

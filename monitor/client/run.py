@@ -17,8 +17,9 @@ from monitor.client import process
 from monitor.client.commands import Inbox
 from monitor.client.keeper import Keeper
 from monitor.client.layout import remove_spool
+from monitor.client.marks import NO_MARK, Mark, MarkIndex
 from monitor.client.notices import Notices, logger
-from monitor.client.numbers import NO_MARK, Mark, Numbers
+from monitor.client.numbers import Numbers
 from monitor.client.pictures import Pictures
 from monitor.client.progress import Progress, write_progress
 from monitor.client.sender import Sender
@@ -26,8 +27,6 @@ from monitor.client.spool import Spool
 from monitor.client.summary import Summary, summarize
 from monitor.client.values import Rejected, to_float, to_index, to_name
 
-#: How long going back waits for copies from a GPU, in seconds: what lands later belongs to the new attempt.
-LANDING_TIMEOUT = 30.0
 #: How long the end waits for a thread that is about to stop, in seconds.
 GRACE = 1.0
 Outcome = Literal["done", "failed", "ignored"]
@@ -156,10 +155,13 @@ class Run:
         images_seen: SupportsIndex | None = None,
         expects: Iterable[str] = ("Q", "D"),
     ) -> int:
-        """Set an evaluation mark; the values measured there are logged with its index, now or later."""
-        index = NO_MARK
+        """Set an evaluation mark; the values measured there are logged with what this returns, now or later.
+
+        That is the mark's index; it also knows the mark's attempt, so that an evaluation that ends after the
+        run went back is kept with what it judged. -1 where the run has ended.
+        """
         if self._is_closed():
-            return index
+            return NO_MARK
         with self._quietly("a mark"):
             record = protocol.Mark(
                 sequence=1,
@@ -170,11 +172,13 @@ class Run:
                 images_seen=None if images_seen is None else to_index(images_seen, "images_seen"),
                 expects=[to_name(role) for role in expects],
             )
-            record.index = index = self._progress.next_mark(record.step)
+            index = MarkIndex(self._progress.next_mark(record.step), self.attempt)
+            record.index = int(index)
             # What was logged before the mark is what the mark is about: it goes first.
-            self._keeper.in_order(lambda: self._spool.append(record))
+            self._keeper.in_order(lambda: self._spool.append(record, index.attempt))
             write_progress(self._progress_file, self._progress)
-        return index
+            return index
+        return NO_MARK
 
     def log_images(
         self,
@@ -210,7 +214,11 @@ class Run:
             )
 
     def rewind(self, step: SupportsIndex, reason: str = "") -> int:
-        """Go back to a step: begin the next attempt, and return its number."""
+        """Go back to a step: begin the next attempt, and return its number.
+
+        What was logged before stays under the attempt it was logged in, also where it lands or is measured
+        later.
+        """
         if self._is_closed():
             return self.attempt
         with self._quietly("going back"):
@@ -222,7 +230,6 @@ class Run:
                 from_step=to_index(step, "step"),
                 reason=str(reason),
             )
-            self._keeper.drain(LANDING_TIMEOUT)
             self._spool.append(record)
             self._progress.rewind(record.from_step)
             write_progress(self._progress_file, self._progress)

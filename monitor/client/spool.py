@@ -7,18 +7,20 @@ import os
 import threading
 import zlib
 from collections import deque
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from time import time as now
 
 from monitor import protocol
 from monitor.client.frames import (
+    CHECKED_FROM,
     CRC_FIELD,
     FRAME_HEADER,
     HEADER_SIZE,
     MAX_PAYLOAD,
     RECORD,
     SEGMENT,
-    Row,
     SegmentHeader,
     encode_frame,
     seal,
@@ -26,6 +28,7 @@ from monitor.client.frames import (
 from monitor.client.held import Held
 from monitor.client.layout import segment_path, spool_directory, take_lock
 from monitor.client.notices import Notices
+from monitor.client.rows import Columns, Place
 
 SEGMENT_BYTES = 8 * 2**20
 SPOOL_BYTES = 2 * 2**30
@@ -70,9 +73,12 @@ class Spool:
         # Reentrant, since a signal handler may log while its own thread is inside append.
         self._lock = threading.RLock()
         self._busy = False
-        self._interrupting: deque[Row | Single] = deque()
+        self._interrupting: deque[Callable[[], None]] = deque()
         self._held = Held()
         self._buffer = bytearray(HEADER_SIZE)
+        #: Sets of names so far, and segments.
+        self._sets = 0
+        self._segment = 0
         self._chain = 0
         self._lock_descriptor: int | None = None
         self._descriptor: int | None = None
@@ -82,17 +88,36 @@ class Spool:
         #: Bytes of the spool on disk, images included.
         self._total = 0
 
-    def append(self, record: Row | Single) -> None:
-        """Number the record and keep it. When this returns, it survives the process or is counted as lost."""
+    def append(self, record: Single, attempt: int | None = None) -> None:
+        """Number the record and keep it. When this returns, it survives the process or is counted as lost.
+
+        It belongs to the current attempt, or to the one named.
+        """
+        self._undisturbed(partial(self._append, record, attempt))
+
+    def append_row(
+        self,
+        columns: Columns,
+        place: Place,
+        values: Collection[float],
+        attempt: int | None = None,
+    ) -> None:
+        """The same for the numbers of one call of ``log``: those of the columns, one after the other."""
+        if self._busy:
+            # It may be written later: what is true now must not change until then.
+            values = tuple(values)
+        self._undisturbed(partial(self._append_row, columns, place, values, attempt))
+
+    def _undisturbed(self, work: Callable[[], None]) -> None:
         with self._lock:
             if self._busy:
-                self._interrupting.append(record)
+                self._interrupting.append(work)
                 return
             self._busy = True
             try:
-                self._append(record)
+                work()
                 while self._interrupting:
-                    self._append(self._interrupting.popleft())
+                    self._interrupting.popleft()()
             finally:
                 self._busy = False
 
@@ -140,39 +165,62 @@ class Spool:
                     os.close(descriptor)
             self._retired, self._descriptor, self._lock_descriptor = [], None, None
 
-    def _append(self, record: Row | Single) -> None:
-        is_row = type(record) is Row
+    def _append(self, record: Single, attempt: int | None) -> None:
         buffer = self._buffer
-        sequence = self.sequence + 1
-        if not isinstance(record, Row):
-            record.sequence = sequence
+        record.sequence = self.sequence + 1
         protocol.msgpack_encoder.encode_into(record, buffer, HEADER_SIZE)
         if isinstance(record, protocol.Attempt):
-            self.attempt = record.number
-        self.sequence = sequence
-        crc = seal(buffer, RECORD, self.attempt, sequence)
-        reason = self._write_or_reason(is_row)
-        if reason is None:
-            self._chain = zlib.crc32(CRC_FIELD.pack(crc), self._chain)
-            return
-        if is_row or len(buffer) > MAX_PAYLOAD or not self._held.keep(bytes(buffer)):
-            self._notices.once("full", "the spool %s; what is lost is counted", reason)
-            self.dropped += 1
-            self._held.lose(sequence, self.attempt, f"the spool {reason}", now())
-
-    def _write_or_reason(self, is_row: bool) -> str | None:
-        """Write the buffer behind all that is held; else say why not."""
-        if len(self._buffer) > MAX_PAYLOAD:
-            return f"takes no record of more than {MAX_PAYLOAD} bytes"
+            self.attempt = attempt = record.number
+        attempt = self.attempt if attempt is None else attempt
+        self.sequence += 1
+        crc = seal(buffer, RECORD, attempt, self.sequence)
         # What describes the run is small and goes beyond the limit.
-        if is_row and not self.has_room(len(self._buffer)):
-            return f"has reached its limit of {self._limit} bytes"
+        reason = self._write_or_reason(buffer, crc)
+        if reason is not None and (len(buffer) > MAX_PAYLOAD or not self._held.keep(bytes(buffer))):
+            self._lose(attempt, reason)
+
+    def _append_row(
+        self, columns: Columns, place: Place, values: Collection[float], attempt: int | None
+    ) -> None:
+        attempt = self.attempt if attempt is None else attempt
+        if not columns.number:
+            self._sets += 1
+            columns.number = self._sets
+        frame: bytearray
+        if columns.is_named(self._segment + self._needs_segment()):
+            frame = self._buffer
+            protocol.msgpack_encoder.encode_into(columns.named(place, values), frame, HEADER_SIZE)
+            crc = seal(frame, RECORD, attempt, self.sequence + 1)
+        else:
+            frame = columns.frame(attempt, self.sequence + 1, place, values)
+            crc = zlib.crc32(memoryview(frame)[CHECKED_FROM:])
+            CRC_FIELD.pack_into(frame, 4, crc)
+        self.sequence += 1
+        if self.has_room(len(frame)):
+            reason = self._write_or_reason(frame, crc)
+        else:
+            reason = f"has reached its limit of {self._limit} bytes"
+        if reason is None:
+            columns.rows += 1
+        else:
+            self._lose(attempt, reason)
+
+    def _lose(self, attempt: int, reason: str) -> None:
+        self._notices.once("full", "the spool %s; what is lost is counted", reason)
+        self.dropped += 1
+        self._held.lose(self.sequence, attempt, f"the spool {reason}", now())
+
+    def _write_or_reason(self, frame: bytearray, crc: int) -> str | None:
+        """Write the frame behind all that is held; else say why not."""
+        if len(frame) > MAX_PAYLOAD:
+            return f"takes no record of more than {MAX_PAYLOAD} bytes"
         try:
             if self._held:
                 self._write_held()
-            self._write(self._buffer)
+            self._write(frame)
         except OSError as error:
             return f"cannot be written ({error.strerror})"
+        self._chain = zlib.crc32(CRC_FIELD.pack(crc), self._chain)
         return None
 
     def _write_held(self) -> None:
@@ -181,8 +229,11 @@ class Spool:
             self._held.written()
             self._chain = zlib.crc32(frame[4:8], self._chain)
 
+    def _needs_segment(self) -> bool:
+        return self._descriptor is None or self._size >= self._segment_bytes
+
     def _write(self, frame: bytes | bytearray) -> None:
-        if self._descriptor is None or self._size >= self._segment_bytes:
+        if self._needs_segment():
             self._begin_segment(FRAME_HEADER.unpack_from(frame)[4])
         self._write_whole(self._descriptor, frame)
 
@@ -215,3 +266,4 @@ class Spool:
         if self._descriptor is not None:
             self._retired.append(self._descriptor)
         self._descriptor, self._size = descriptor, len(frame)
+        self._segment += 1

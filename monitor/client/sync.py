@@ -18,7 +18,8 @@ from monitor.client.layout import (
     take_lock,
 )
 from monitor.client.position import Position, read_position
-from monitor.client.reader import Reader, read_header
+from monitor.client.reader import Reader
+from monitor.client.scan import read_header
 from monitor.client.transport import HttpTransport, Transport
 
 

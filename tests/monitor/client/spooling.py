@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any
-
-import msgspec
+from weakref import WeakKeyDictionary
 
 from monitor import protocol
-from monitor.client.frames import Row
 from monitor.client.layout import segments
 from monitor.client.position import Position
-from monitor.client.reader import Entry, Reader
+from monitor.client.reader import Entry, Portion, Reader
+from monitor.client.rows import Columns, Row
 from monitor.client.spool import Spool
+
+_columns: WeakKeyDictionary[Spool, dict[tuple[str, ...], Columns]] = WeakKeyDictionary()
 
 
 def begin(**fields: Any) -> protocol.Begin:
     return protocol.Begin(**{"sequence": 1, "time": 1.0, "project": "p", "name": "n", **fields})
 
 
-def row(step: int, mark: int = -1, **values: float) -> Row:
-    names = msgspec.Raw(protocol.msgpack_encoder.encode(list(values)))
-    packed = struct.pack(f"<{len(values)}d", *values.values())
-    return Row(names=names, width=1, step=step, time=float(step), mark=mark, values=packed)
+def log(spool: Spool, step: int, mark: int = -1, attempt: int | None = None, **values: float) -> None:
+    """A row, as `Run.log` writes it."""
+    known = _columns.setdefault(spool, {})
+    columns = known.setdefault(tuple(values), Columns(tuple(values), 1))
+    spool.append_row(columns, (step, float(step), mark), values.values(), attempt)
 
 
 def write_spool(directory: Path, rows: int, run: str = "run", **options: Any) -> Path:
@@ -31,7 +32,7 @@ def write_spool(directory: Path, rows: int, run: str = "run", **options: Any) ->
     spool = Spool(directory, run, "0-writer", **options)
     spool.append(begin())
     for step in range(rows):
-        spool.append(row(step, loss=step / 2))
+        log(spool, step, loss=step / 2)
     spool.close()
     return spool.directory
 
@@ -40,13 +41,17 @@ def reader(spool: Path, **options: Any) -> Reader:
     return Reader(spool, spool.parent.parent.parent / "quarantine", **options)
 
 
-def read_all(spool: Path, **options: Any) -> list[Entry]:
+def read_portions(spool: Path, **options: Any) -> list[Portion]:
     """Everything, by batches of a few records."""
     source, position, found = reader(spool, **options), Position(), []
-    while entries := source.read(position, 500, 7):
-        found += entries
-        position = entries[-1].after
+    while (portion := source.read(position, 500, 7)).entries:
+        found.append(portion)
+        position = portion.after
     return found
+
+
+def read_all(spool: Path, **options: Any) -> list[Entry]:
+    return [entry for portion in read_portions(spool, **options) for entry in portion.entries]
 
 
 def steps_of(entries: list[Entry]) -> list[int]:

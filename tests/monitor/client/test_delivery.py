@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ from monitor.client.delivery import Delivery, Outcome
 from monitor.client.images import ImageStore, digest_of, encode_grid
 from monitor.client.layout import first_of, segments
 from monitor.client.position import Position, read_position
+from monitor.client.rows import Columns
 from monitor.client.spool import Spool
 from monitor.client.transport import HttpTransport
 from tests.monitor.client.loopback import Answer, Service
-from tests.monitor.client.spooling import begin, reader, row, write_spool
+from tests.monitor.client.spooling import begin, log, reader, write_spool
 
 Deliver = Callable[..., Delivery]
 
@@ -186,7 +186,7 @@ def test_the_one_record_that_a_server_refuses_does_not_hold_up_the_others(
     spool = Spool(tmp_path, "run", "0-writer")
     spool.append(begin())
     for step in range(100):
-        spool.append(row(step, loss=step / 2))
+        log(spool, step, loss=step / 2)
         if step == 57:
             spool.append(protocol.Declare(sequence=1, name="poison"))
     spool.close()
@@ -274,9 +274,9 @@ def test_an_image_that_the_server_refuses_does_not_hold_up_the_numbers(
 def test_an_attempt_is_never_mixed_with_another(tmp_path: Path, service: Service, deliver: Deliver) -> None:
     spool = Spool(tmp_path, "run", "0-writer")
     spool.append(begin())
-    spool.append(row(1, loss=1.0))
+    log(spool, 1, loss=1.0)
     spool.append(protocol.Attempt(sequence=1, time=1.0, number=1, parent=0, from_step=0))
-    spool.append(row(1, loss=2.0))
+    log(spool, 1, loss=2.0)
     spool.close()
     run_through(deliver(spool.directory))
     rows = service.records("run", dict)
@@ -289,10 +289,10 @@ def test_calls_that_name_other_series_share_a_batch_without_splitting_it(
     spool = Spool(tmp_path, "run", "0-writer")
     spool.append(begin())
     for step in range(100):
-        spool.append(row(step, a=1.0, b=float(step)))
-        spool.append(row(step, c=2.0))
-    spool.append(row(100, c=3.0, a=4.0))
-    spool.append(row(101, c=5.0))
+        log(spool, step, a=1.0, b=float(step))
+        log(spool, step, c=2.0)
+    log(spool, 100, c=3.0, a=4.0)
+    log(spool, 101, c=5.0)
     spool.close()
     run_through(deliver(spool.directory))
     (batch,) = service.batches
@@ -307,11 +307,9 @@ def test_marks_and_distributions_arrive_as_they_were_logged(
 ) -> None:
     spool = Spool(tmp_path, "run", "0-writer")
     spool.append(begin())
-    spool.append(row(1, mark=4, q=0.5))
-    spool.append(row(2, q=0.6))
-    wide = row(3, g=0.0)
-    wide.width, wide.values = 11, struct.pack("<11d", *range(11))
-    spool.append(wide)
+    log(spool, 1, mark=4, q=0.5)
+    log(spool, 2, q=0.6)
+    spool.append_row(Columns(("g",), 11), (3, 3.0, -1), range(11))
     spool.close()
     run_through(deliver(spool.directory))
     rows = service.records("run", dict)

@@ -11,16 +11,16 @@ import torch
 
 import monitor
 from monitor import protocol
-from monitor.client.devices import is_on_gpu
+from monitor.client.devices import is_elsewhere
 from tests.monitor.client.test_run import records, values
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 def test_torch_is_only_ever_met_where_the_script_has_loaded_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not is_on_gpu(torch.zeros(()))
+    assert not is_elsewhere(torch.zeros(()))
     monkeypatch.delitem(sys.modules, "torch")
-    assert not is_on_gpu(1.0)
+    assert not is_elsewhere(1.0)
     assert "torch" not in sys.modules
 
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.client.frames import HEADER_SIZE, RECORD, encode_frame, frame_after, frame_at
+from monitor.client.frames import HEADER_SIZE, RECORD, encode_frame, frame_after, frame_at, is_torn
 from tests.monitor.client.spooling import gaps_of, only_segment, read_all, steps_of, write_spool
 
-ROWS = 6
+#: The first, second and 16th row spell their names out.
+ROWS = 17
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,8 @@ def test_one_flipped_bit_costs_one_record_and_says_which(written: Path, bit: int
     bit %= 8 * len(data)
     data[bit // 8] ^= 1 << bit % 8
     hit = sum(end <= bit // 8 for end in ends)
-    is_torn = hit == len(ends) - 1 and bit // 8 - ends[-2] < HEADER_SIZE
+    # A last frame that claims to be longer than it is looks like one that was never whole.
+    is_torn = hit == len(ends) - 1 and 8 <= bit // 8 - ends[-2] < 12
     with copy_with(written, bytes(data)) as spool:
         entries = read_all(spool, is_dead=True)
         numbers = [n for entry in entries for n in range(entry.sequence, entry.last + 1)]
@@ -89,9 +91,7 @@ def test_one_flipped_bit_costs_one_record_and_says_which(written: Path, bit: int
             assert gaps_of(entries) == []
         elif not is_torn:
             assert gaps_of(entries) == [(hit, hit)]
-            assert (spool.parents[2] / "quarantine" / only_segment(spool).name).exists() == (
-                hit < len(ends) - 1
-            )
+            assert (spool.parents[2] / "quarantine" / only_segment(spool).name).exists()
 
 
 @settings(max_examples=50, deadline=None)
@@ -105,10 +105,22 @@ def test_a_zeroed_page_costs_what_lay_in_it(written: Path, choice: st.DataObject
     with copy_with(written, data[:start] + bytes(end - start) + data[end:]) as spool:
         entries = read_all(spool, is_dead=True)
     lost = {n for first, last in gaps_of(entries) for n in range(first, last + 1)}
+    damaged = {n for n in hit if n > 0}
+    if {2, 3} <= damaged:
+        # Both rows that spelled the names out; the next to do so is the last but one.
+        damaged |= set(range(4, ROWS + 2)) if ROWS in damaged else set()
     # A stretch that held nothing but zeros costs nothing.
-    assert lost <= {n for n in hit if n > 0}
+    assert lost <= damaged
     kept = {entry.sequence for entry in entries} - lost
     assert kept | lost == set(range(1, ROWS + 2))
+
+
+def test_a_tail_is_torn_where_it_is_the_beginning_of_the_next_frame_and_damaged_where_it_is_not() -> None:
+    frame = encode_frame(b"payload", RECORD, 3, 258)
+    assert all(is_torn(frame[:cut], 258) for cut in range(1, len(frame)))
+    assert not is_torn(frame, 258)
+    assert not any(is_torn(frame[:cut], 257) for cut in range(17, len(frame)))
+    assert not any(is_torn(bytes(size), 258) for size in range(1, 100))
 
 
 def test_a_record_that_spells_a_frame_is_not_taken_for_one() -> None:

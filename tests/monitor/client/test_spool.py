@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from monitor import protocol
-from monitor.client.frames import CRC_FIELD, MAX_PAYLOAD, Row, frame_at
+from monitor.client.frames import CRC_FIELD, MAX_PAYLOAD, frame_at
 from monitor.client.layout import segments, take_lock
-from monitor.client.reader import read_header
+from monitor.client.rows import Row
+from monitor.client.scan import read_header
 from monitor.client.spool import Spool
 from tests.monitor.client.spooling import (
     begin,
     gaps_of,
+    log,
     only_segment,
     read_all,
-    row,
+    read_portions,
     steps_of,
     write_spool,
 )
@@ -50,11 +52,11 @@ def test_a_segment_says_whose_it_is_and_where_the_chain_stands(tmp_path: Path) -
 
 
 def test_the_chain_of_the_reader_is_that_of_the_protocol(tmp_path: Path) -> None:
-    entries = read_all(write_spool(tmp_path, 20))
     chain = 0
-    for entry in entries:
-        chain = zlib.crc32(CRC_FIELD.pack(entry.checksum), chain)
-        assert entry.after.chain == chain
+    for entries, after in read_portions(write_spool(tmp_path, 20)):
+        for entry in entries:
+            chain = zlib.crc32(CRC_FIELD.pack(entry.checksum), chain)
+        assert after.chain == chain
 
 
 def test_threads_share_a_spool_without_hole_or_repetition(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_threads_share_a_spool_without_hole_or_repetition(tmp_path: Path) -> Non
 
     def write() -> None:
         for step in range(200):
-            spool.append(row(step, loss=1.0))
+            log(spool, step, loss=1.0)
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -91,14 +93,14 @@ def test_a_signal_handler_may_log_while_its_thread_is_logging(tmp_path: Path) ->
     def handle(*_: object) -> None:
         nonlocal handled
         handled += 1
-        spool.append(row(-1, loss=0.0))
+        log(spool, -1, loss=0.0)
 
     before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
     try:
         written = 0
         while handled < 50:
-            spool.append(row(written, loss=0.0))
+            log(spool, written, loss=0.0)
             written += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -116,12 +118,12 @@ def test_beyond_its_limit_numbers_are_lost_and_counted_and_what_describes_the_ru
     spool = Spool(tmp_path, "run", "0-writer", limit=2000)
     spool.append(begin())
     for step in range(100):
-        spool.append(row(step, loss=0.0))
+        log(spool, step, loss=0.0)
     spool.append(protocol.Declare(sequence=1, name="loss"))
     dropped = spool.dropped
     assert 50 < dropped < 100
     spool.grew(-10_000)
-    spool.append(row(100, loss=0.0))
+    log(spool, 100, loss=0.0)
     spool.close()
     entries = read_all(spool.directory)
     kept = 100 - dropped
@@ -136,7 +138,7 @@ def test_a_record_too_large_for_any_frame_is_lost_and_the_next_one_is_not(tmp_pa
     spool = Spool(tmp_path, "run", "0-writer")
     spool.append(begin())
     spool.append(protocol.End(sequence=1, time=1.0, state="failed", message="x" * (MAX_PAYLOAD + 1)))
-    spool.append(row(1, loss=0.0))
+    log(spool, 1, loss=0.0)
     spool.close()
     entries = read_all(spool.directory)
     assert gaps_of(entries) == [(2, 2)]
@@ -158,10 +160,10 @@ def test_a_directory_that_cannot_be_written_raises_nothing_and_keeps_what_descri
     (tmp_path / "spool").write_text("a file where a directory should be")
     spool = Spool(tmp_path, "run", "0-writer")
     spool.append(begin())
-    spool.append(row(0, loss=0.0))
+    log(spool, 0, loss=0.0)
     assert spool.dropped == 1
     (tmp_path / "spool").unlink()
-    spool.append(row(1, loss=0.0))
+    log(spool, 1, loss=0.0)
     spool.close()
     entries = read_all(spool.directory)
     assert [(type(e.payload), e.sequence) for e in entries] == [
@@ -175,7 +177,7 @@ FULL_DISK = """
 import logging, resource, sys
 from pathlib import Path
 import monitor
-from tests.monitor.client.spooling import begin, row
+from tests.monitor.client.spooling import begin, log
 from monitor.client.spool import Spool
 
 spool = Spool(Path(sys.argv[1]), "run", "0-writer")
@@ -183,11 +185,11 @@ spool.append(begin())
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3001, hard))
 for step in range(100):
-    spool.append(row(step, loss=0.0))
+    log(spool, step, loss=0.0)
 print(spool.dropped)
 if sys.argv[2] == "recovers":
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-spool.append(row(100, loss=0.0))
+log(spool, 100, loss=0.0)
 spool.close()
 """
 
