@@ -86,7 +86,7 @@ def test_a_checkpoint_goes_on_although_another_batch_was_already_on_its_way() ->
     stream = Shuffled(images, 16, 0, torch.device("cuda"))
     stream.images = images
     state = stream.state_dict()
-    first = stream.draw().cpu()
-    stream.draw()
+    first = stream.draw_labelled()[0].cpu()
+    stream.draw_labelled()
     stream.load_state_dict(state)
-    assert torch.equal(stream.draw().cpu(), first)
+    assert torch.equal(stream.draw_labelled()[0].cpu(), first)

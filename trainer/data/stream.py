@@ -62,12 +62,10 @@ class Shuffled:
         self._order: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))
         self._crossing: Ahead[tuple[Tensor, Tensor | None, torch.cuda.Event]] | None = None
 
-    def draw(self) -> Tensor:
-        """The next batch, float32 [batch, C, H, W] on the device."""
-        return self.draw_labelled()[0]
-
     def draw_labelled(self) -> tuple[Tensor, Tensor | None]:
-        """The next batch and its labels, int64 [batch], where the data has classes."""
+        """The next batch, float32 [batch, C, H, W] on the device, and where the data has classes its labels,
+        int64 [batch].
+        """
         position, self.drawn = self.drawn, self.drawn + self.batch * self.ranks
         if self.device.type == "cuda" and not self.images.is_cuda:
             pixels, labels = self._crossed(position)

@@ -18,7 +18,7 @@ def drawn(stream: Shuffled, batches: int) -> list[int]:
     return [
         number
         for _ in range(batches)
-        for number in stream.draw().add(1).mul(127.5).round().flatten().int().tolist()
+        for number in stream.draw_labelled()[0].add(1).mul(127.5).round().flatten().int().tolist()
     ]
 
 
@@ -56,7 +56,7 @@ def test_a_stream_does_not_go_on_over_other_data() -> None:
 def test_batches_are_floats_from_minus_one_to_one() -> None:
     batch = Shuffled(
         torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1), 2, seed=0, device=CPU
-    ).draw()
+    ).draw_labelled()[0]
     assert batch.dtype == torch.float32
     assert sorted(batch.flatten().tolist()) == [-1.0, 1.0]
 
@@ -110,7 +110,7 @@ def test_half_of_the_images_are_mirrored_and_all_else_is_as_without() -> None:
     mirrored = Shuffled(images, 50, 2, CPU, mirror=True)
     turned: list[Tensor] = []
     for _ in range(40):
-        before, after = plain.draw(), mirrored.draw()
+        before, after = plain.draw_labelled()[0], mirrored.draw_labelled()[0]
         is_turned = (after == before.flip(3)).all(dim=(1, 2, 3))
         assert bool((is_turned | (after == before).all(dim=(1, 2, 3))).all())
         turned.append(is_turned)
@@ -122,7 +122,7 @@ def test_mirroring_follows_from_the_position_so_that_a_checkpoint_holds_it() -> 
     images = torch.arange(200, dtype=torch.uint8).reshape(100, 1, 1, 2)
     whole = Shuffled(images, 8, 2, CPU, mirror=True)
     for _ in range(5):
-        whole.draw()
+        whole.draw_labelled()
     other = Shuffled(images, 8, 2, CPU, mirror=True)
     other.load_state_dict(whole.state_dict())
-    assert torch.equal(other.draw(), whole.draw())
+    assert torch.equal(other.draw_labelled()[0], whole.draw_labelled()[0])
