@@ -78,6 +78,11 @@ class Consistency:
         require(0 <= self.weight < 1e6, f"consistency.weight = {self.weight} must lie in [0, 1e6)")
         require(0 <= self.shift < 1, f"consistency.shift = {self.shift} must lie in [0, 1)")
         require(0 <= self.flip <= 1, f"consistency.flip = {self.flip} must lie in [0, 1]")
+        require(
+            self.weight == 0 or self.shift > 0 or self.flip > 0,
+            f"consistency.weight = {self.weight} compares an image with itself while consistency.shift and "
+            "consistency.flip are 0: set one of them, or the weight to 0",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
