@@ -27,7 +27,7 @@ def test_every_setting_is_in_the_readme_with_what_it_is(name: str) -> None:
 
 
 def test_every_recipe_that_the_readme_names_exists() -> None:
-    named = set(re.findall(r"gantrain (?:show )?([a-z]+[0-9]*-[a-z]+)", README)) | set(
+    named = set(re.findall(r"gantrain (?:show )?([a-z]+[0-9]*(?:-[a-z0-9]+)+)", README)) | set(
         re.findall(r"RECIPE=([\w-]+)", README)
     )
     assert named

@@ -1,5 +1,5 @@
-"""The residual networks again, as their papers draw them: shortcuts resized where the drawing has it so, every
-activation written where it is used, nothing shared. Weights are read from the network under test.
+"""The residual networks again, as their papers draw them: shortcuts resized where the drawing has it so,
+every activation written where it is used, nothing shared. Weights are read from the network under test.
 """
 
 from torch import Tensor, nn

@@ -182,9 +182,7 @@ def test_a_discriminators_activation_can_be_chosen(
 
 @pytest.mark.parametrize("architecture", ["resnet", "gran", "biggan", "autogan"])
 def test_batch_norm_is_refused_where_the_architecture_has_none(architecture: Architecture) -> None:
-    with pytest.raises(
-        ConfigError, match=f"discriminator of {architecture} networks has no norm, set it to none"
-    ):
+    with pytest.raises(ConfigError, match=f"of {architecture} networks has no norm, set it to none"):
         narrow(architecture, norm_d="batch")
 
 

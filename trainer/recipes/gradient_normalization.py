@@ -63,7 +63,7 @@ Networks: ResNet (P), Kaiming normal. Hinge loss, learning rates 2e-4, betas 0.0
 """
 STL10_SOURCES: Final = " PGN's text has 500 000 steps on STL-10: --steps 500000."
 CR_SOURCES: Final = " Consistency regularization, weight 5 (P)."
-EVERY_SOURCES: Final = " How often fidelity is measured: O."
+OTHER_SOURCES: Final = " Real images are mirrored at random (C). How often fidelity is measured: O."
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def cnn(dataset: Literal["cifar10", "stl10"]) -> Config:
         dataset=dataset,
         size=32 if dataset == "cifar10" else 48,
         channels=3,
+        mirror=True,
         network=CNN,
         loss="ns",
         lr=LearningRate(g=2e-4, d=2e-4),
@@ -119,7 +120,9 @@ def biggan() -> Config:
     )
 
 
-def large(dataset: Literal["celeba-hq", "lsun-church"], size: int, *, samples: int, ema_start: int) -> Config:
+def large(
+    dataset: Literal["celeba-hq", "lsun-church"], size: int, *, samples: int, real: int = 0, ema_start: int
+) -> Config:
     return replace(
         cnn("cifar10"),
         dataset=dataset,
@@ -129,7 +132,7 @@ def large(dataset: Literal["celeba-hq", "lsun-church"], size: int, *, samples: i
         n_dis=5,
         steps=100_000,
         ema=Ema(decay=0.9999, start=ema_start),
-        fidelity=Fidelity(every=10, samples=samples, metrics=("fid",)),
+        fidelity=Fidelity(every=10, samples=samples, real=real, metrics=("fid",)),
         checkpoints=Checkpoints(every=1),
     )
 
@@ -147,7 +150,7 @@ SYSTEMS: Final[dict[str, System]] = {
     "stl10-resnet": System(lambda: resnet("stl10"), "STL-10 at 48, ResNet", RESNET_SOURCES + STL10_SOURCES),
     "cifar10-biggan": System(biggan, "CIFAR-10 at 32 by class, BigGAN", BIGGAN_SOURCES),
     "celebahq128": System(
-        lambda: large("celeba-hq", 128, samples=3000, ema_start=10_000),
+        lambda: large("celeba-hq", 128, samples=3000, real=3000, ema_start=10_000),
         "CelebA-HQ at 128, ResNet",
         LARGE_SOURCES.format(start="10 000"),
     ),
@@ -177,7 +180,7 @@ def add_system(paper: Paper, kind: CriticName, name: str, system: System, figure
         f"{kind}-{name}",
         make,
         summary=f"{TITLES[kind]} on {system.what}.",
-        sources=system.sources + EVERY_SOURCES,
+        sources=system.sources + OTHER_SOURCES,
         figure=figure,
     )
 

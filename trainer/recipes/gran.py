@@ -70,7 +70,7 @@ def plain(data: Data) -> Config:
         batch=Batch(g=64, d=64),
         n_dis=data.n_dis,
         steps=100_000,
-        fidelity=Fidelity(every=25, metrics=("inception-score", "fid", "kid")),
+        fidelity=Fidelity(every=25, real=50_000, metrics=("inception-score", "fid", "kid")),
     )
 
 

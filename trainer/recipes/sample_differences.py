@@ -65,7 +65,7 @@ def plain(dataset: Dataset) -> Config:
         batch=Batch(g=64, d=64),
         n_dis=1,
         steps=100_000,
-        fidelity=Fidelity(every=10, samples=10_000, metrics=("fid",)),
+        fidelity=Fidelity(every=10, samples=10_000, real=10_000, metrics=("fid",)),
     )
 
 
