@@ -20,7 +20,9 @@ USAGE = """\
 usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every option
        gantrain list                  the recipes
        gantrain show RECIPE           where a recipe comes from, and all its settings
-       gantrain resume RUN [OPTIONS]  go on with a training: its folder, or its run's id"""
+       gantrain resume RUN [OPTIONS]  go on with a training: its folder, or its run's id
+       gantrain fidelity RUN [...]    FID and the like of its newest checkpoint, or of one checkpoint file
+       gantrain fetch DATASET [...]   download a data set that torchvision can download"""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Arguments:
 
     config: Annotated[Config, tyro.conf.arg(name="")]
     options: Annotated[Options, tyro.conf.arg(name="")]
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    #: The folder it is put into, and that --data names when it is trained on.
+    data: Path
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 show(known(name))
             case ["resume", where, *options]:
                 resume(where, options)
+            case ["fidelity", where, *options]:
+                print("\n".join(fidelity(where, options)))
+            case ["fetch", dataset, *options]:
+                fetch(dataset, options)
             case [name, *options]:
                 start(known(name), options)
     except TrainingError as problem:
@@ -98,6 +110,23 @@ def start(name: str, arguments: Sequence[str]) -> None:
     from trainer.session import run_training  # noqa: PLC0415  torch is slow to import, and --help needs none
 
     run_training(chosen.config, chosen.options)
+
+
+def fidelity(where: str, arguments: Sequence[str]) -> Iterator[str]:
+    load_torch()
+    from trainer.fidelity.command import measured_lines  # noqa: PLC0415  as above
+    from trainer.session import trainings  # noqa: PLC0415
+
+    place = Path(where) if Path(where).exists() else trainings() / where
+    return measured_lines(place, arguments)
+
+
+def fetch(dataset: str, arguments: Sequence[str]) -> None:
+    options = tyro.cli(FetchOptions, args=arguments, prog=f"gantrain fetch {dataset}")
+    load_torch()
+    from trainer.data import fetch as download  # noqa: PLC0415  as above
+
+    download(dataset, options.data)
 
 
 def load_torch() -> None:
