@@ -43,7 +43,7 @@ class Stack:
             **os.environ,
             "PORT": str(port),
             "RECIPE": "digits-gn",
-            "RECIPE_ARGS": "--epochs 3 --quiet",
+            "RECIPE_ARGS": "--epochs 3",
         }
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
@@ -95,6 +95,8 @@ def test_a_run_of_the_worker_arrives_through_postgresql(stack: Stack) -> None:
         assert run["epoch"] == 3
         points = client.get(f"/runs/{run['id']}/points", params={"name": "loss/d"}).raise_for_status().json()
         assert sum(points["series"]["loss/d"]["count"]) == run["steps"]
+        (job,) = client.get("/jobs").raise_for_status().json()["jobs"]
+        assert (job["recipe"], job["overrides"], job["run"]) == ("digits-gn", {"epochs": 3}, run["id"])
     rows = stack(
         "exec", "-T", "database", "psql", "-U", "ganwatch", "-d", "ganwatch", "-Atc", "select state from run"
     )

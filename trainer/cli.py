@@ -4,17 +4,22 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from monitor.client.transport import Unreachable
 from trainer.config import Config, to_dict
 from trainer.errors import TrainingError
-from trainer.options import Options
+from trainer.jobs import Queue, queue_address
+from trainer.options import Options, SubmitOptions, WorkerOptions
+from trainer.overrides import changes, recipe_called
 from trainer.recipes import PAPERS, RECIPES, Paper
+from trainer.worker import run_worker
 
 USAGE = """\
 usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every option
@@ -22,7 +27,9 @@ usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every 
        gantrain show RECIPE           where a recipe comes from, and all its settings
        gantrain resume RUN [OPTIONS]  go on with a training: its folder, or its run's id
        gantrain fidelity RUN [...]    FID and the like of its newest checkpoint, or of one checkpoint file
-       gantrain fetch DATASET [...]   download a data set that torchvision can download"""
+       gantrain fetch DATASET [...]   download a data set that torchvision can download
+       gantrain submit RECIPE [...]   queue it at the service, for the next free worker
+       gantrain worker [OPTIONS]      train what is queued at the service"""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,14 @@ class Arguments:
 
     config: Annotated[Config, tyro.conf.arg(name="")]
     options: Annotated[Options, tyro.conf.arg(name="")]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Settings of the recipe, and of its place in the queue."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    options: Annotated[SubmitOptions, tyro.conf.arg(name="")]
 
 
 @dataclass(frozen=True)
@@ -50,25 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             case ["list"]:
                 print("\n\n".join(listing(paper) for paper in PAPERS))
             case ["show", name]:
-                show(known(name))
+                recipe_called(name)
+                show(name)
             case ["resume", where, *options]:
                 resume(where, options)
             case ["fidelity", where, *options]:
                 print("\n".join(fidelity(where, options)))
             case ["fetch", dataset, *options]:
                 fetch(dataset, options)
+            case ["submit", name, *options]:
+                submit(name, options)
+            case ["worker", *options]:
+                work(options)
             case [name, *options]:
-                start(known(name), options)
+                start(name, options)
     except TrainingError as problem:
         sys.exit(f"gantrain: {problem}")
-
-
-def known(name: str) -> str:
-    if name in RECIPES:
-        return name
-    near = get_close_matches(name, RECIPES, n=1)
-    meant = f" Did you mean {near[0]}?" if near else ""
-    raise TrainingError(f"there is no recipe {name!r}.{meant} `gantrain list` shows all.")
 
 
 def listing(paper: Paper) -> str:
@@ -101,7 +113,7 @@ def flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[tuple[str, s
 def start(name: str, arguments: Sequence[str]) -> None:
     chosen = tyro.cli(
         Arguments,
-        default=Arguments(RECIPES[name](), Options()),
+        default=Arguments(recipe_called(name), Options()),
         args=arguments,
         prog=f"gantrain {name}",
         description=summary(name),
@@ -110,6 +122,37 @@ def start(name: str, arguments: Sequence[str]) -> None:
     from trainer.session import run_training  # noqa: PLC0415  torch is slow to import, and --help needs none
 
     run_training(chosen.config, chosen.options)
+
+
+def submit(name: str, arguments: Sequence[str]) -> None:
+    chosen = tyro.cli(
+        Submission,
+        default=Submission(recipe_called(name), SubmitOptions()),
+        args=arguments,
+        prog=f"gantrain submit {name}",
+        description=f"Queue: {summary(name)}",
+    )
+    options = chosen.options
+    wanted = {
+        "recipe": name,
+        "overrides": changes(name, chosen.config),
+        "project": options.project,
+        "name": options.name or "",
+        "priority": options.priority,
+    }
+    with closing(Queue(queue_address(options.server))) as queue:
+        try:
+            job = queue.submit(wanted)
+        except Unreachable as problem:
+            raise TrainingError(f"the service cannot be reached: {problem}") from problem
+    print(f"job {job['id']} will be run {job['run']}")
+
+
+def work(arguments: Sequence[str]) -> None:
+    options = tyro.cli(WorkerOptions, args=arguments, prog="gantrain worker")
+    if find_spec("torch") is None:
+        raise TrainingError("training needs torch: pip install '.[trainer]'")
+    run_worker(queue_address(options.server), options.device)
 
 
 def fidelity(where: str, arguments: Sequence[str]) -> Iterator[str]:

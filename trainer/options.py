@@ -24,3 +24,26 @@ class Options:
     probes: bool = True
     #: No progress bar.
     quiet: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitOptions:
+    """How a job waits in the service's queue."""
+
+    #: Address of the service (default: GANWATCH_SERVER).
+    server: str | None = None
+    project: str = "default"
+    #: Of the run, shown on the page (default: the recipe and the seed).
+    name: str | None = None
+    #: The higher is trained first.
+    priority: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """Trains what is queued at the service, one job at a time on each device, until it is stopped."""
+
+    #: Address of the service (default: GANWATCH_SERVER).
+    server: str | None = None
+    #: cpu, cuda:1 (default: every GPU that can be seen, or the CPU).
+    device: str | None = None

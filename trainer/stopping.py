@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol, Self
 
 from trainer.distributed import ALONE, Ranks
 
+BY_COMMAND: Final = "stopped by command"
 #: SIGTERM and SIGUSR1 are what schedulers send before they take a machine away.
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -47,7 +48,7 @@ class Stopping:
     def asked(self) -> str | None:
         """Why to stop, or None. To be called between two steps. The only command allowed is stop."""
         for command in self.run.commands():
-            self.reason = self.reason or "stopped by command"
+            self.reason = self.reason or BY_COMMAND
             self.run.acknowledge(command.id, "done")
         self.reason = self.ranks.agree(self.reason or self.also())
         return self.reason

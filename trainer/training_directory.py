@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trainer.checkpoint import CheckpointDirectory
-from trainer.errors import CheckpointError
+from trainer.errors import BusyError, CheckpointError
 
 
 @dataclass(frozen=True)
@@ -64,5 +64,5 @@ class TrainingDirectory:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as problem:
-                raise CheckpointError(f"another process trains in {self.path.absolute()}") from problem
+                raise BusyError(f"another process trains in {self.path.absolute()}") from problem
             yield
