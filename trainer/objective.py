@@ -95,11 +95,11 @@ class Objective:
 
     def generator(self, fake: Labelled, real: Labelled, *, step: int) -> Minimized:
         """``real`` are the images of the last discriminator step, which sample differences compare with."""
-        if not self.differences.is_due(step):
-            loss = self.loss.generator(self.critic(fake.x, fake.y))
-            return loss, {"loss/g": loss}
-        (seen,) = self._seen([fake], with_blocks=True)
+        compares = self.differences.is_due(step)
+        seen = self._look(fake, with_blocks=compares)
         loss = self.loss.generator(seen.h)
+        if not compares:
+            return loss, {"loss/g": loss}
         best, nearest = pairs(seen.h, fake.x, real.x, self.differences.k(step, len(fake.x)))
         with torch.no_grad():
             # Batch norm's statistics are those of the whole batch.
@@ -125,9 +125,12 @@ class Objective:
         return [Seen(h, [block[i] for block in blocks]) for i, h in enumerate(torch.split(whole.h, sizes))]
 
     def _look(self, batch: Labelled, *, with_blocks: bool) -> Seen:
+        """``h`` in float32 or wider, whatever the discriminator computes in."""
         if with_blocks:
-            return Seen(*self.critic.features(batch.x, batch.y))
-        return Seen(self.critic(batch.x, batch.y))
+            h, blocks = self.critic.features(batch.x, batch.y)
+        else:
+            h, blocks = self.critic(batch.x, batch.y), []
+        return Seen(h.to(torch.promote_types(h.dtype, torch.float32)), blocks)
 
     def state_dict(self) -> dict[str, Any]:
         return {

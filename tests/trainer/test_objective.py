@@ -97,6 +97,18 @@ def test_smooth_discriminators_take_everything_too(critic: CriticName, activatio
     assert all(gradient.isfinite().all() for gradient in gradients(D))
 
 
+@pytest.mark.parametrize("critic", ["gn", "pgn"])
+def test_hinge_and_wasserstein_train_a_bounded_critic_alike(critic: CriticName) -> None:
+    found = []
+    for loss in ("hinge", "wasserstein"):
+        _, D, objective = built(config(critic=Critic(kind=critic), loss=loss))
+        numbers = accumulated([objective.discriminator(objective.prepared(REAL, FAKE, step=0, turn=0))], 1)
+        found.append((numbers["loss/d"], gradients(D)))
+    (of_hinge, by_hinge), (of_wasserstein, by_wasserstein) = found
+    assert of_hinge.item() == pytest.approx(of_wasserstein.item() + 2, rel=1e-12)
+    assert all(torch.equal(a, b) for a, b in zip(by_hinge, by_wasserstein, strict=True))
+
+
 def test_the_loss_is_the_sum_of_its_terms() -> None:
     *_, objective = built(config(**EVERYTHING))
     loss, numbers = objective.discriminator(objective.prepared(REAL, FAKE, step=0, turn=0))
@@ -206,3 +218,11 @@ def test_ranks_draw_together_what_one_process_draws_for_their_whole_batch() -> N
     ]
     for name in ("points", "augmented"):
         assert torch.equal(joined([getattr(half, name) for half in halves]).x, getattr(whole, name).x)
+
+
+def test_losses_are_computed_in_float32_of_a_discriminator_in_bfloat16() -> None:
+    _, D, objective = built(config(**EVERYTHING))
+    D.to(torch.bfloat16)
+    real, fake = (Labelled(batch.x.to(torch.bfloat16)) for batch in (REAL, FAKE))
+    loss, numbers = objective.discriminator(objective.prepared(real, fake, step=0, turn=0))
+    assert {number.dtype for number in [loss, *numbers.values()]} == {torch.float32}
