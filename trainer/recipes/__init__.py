@@ -6,28 +6,18 @@ O: our own choice, where nothing is published.
 
 from typing import Final
 
-from trainer.recipes import (
-    digits,
-    gradient_normalization,
-    gran,
-    own_images,
-    penalty_gradient_normalization,
-    sample_differences,
-    sqd,
-)
+from trainer.recipes.digits import DIGITS
+from trainer.recipes.gradient_normalization import GN
+from trainer.recipes.gran import GRAN
+from trainer.recipes.own_images import OWN_IMAGES
 from trainer.recipes.paper import Paper, Recipe
+from trainer.recipes.penalty_gradient_normalization import PGN
+from trainer.recipes.sample_differences import SDP
+from trainer.recipes.sqd import SQD
 
 __all__ = ["PAPERS", "RECIPES", "Paper", "Recipe"]
 
-PAPERS: Final = (
-    digits.DIGITS,
-    own_images.OWN_IMAGES,
-    gradient_normalization.GN,
-    penalty_gradient_normalization.PGN,
-    gran.GRAN,
-    sample_differences.SDP,
-    sqd.SQD,
-)
+PAPERS: Final = (DIGITS, OWN_IMAGES, GN, PGN, GRAN, SDP, SQD)
 
 RECIPES: Final[dict[str, Recipe]] = {
     name: recipe for paper in PAPERS for name, recipe in paper.recipes.items()

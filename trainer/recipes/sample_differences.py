@@ -16,16 +16,11 @@ from trainer.config import (
     Penalty,
     SampleDifferences,
 )
+from trainer.recipes.gradient_normalization import CNN, RESNET, RESNET_32
 from trainer.recipes.paper import NO_FIGURE, Paper
 
 SDP: Final = Paper("Sample differences penalization: SDP, with and without")
 
-CNN: Final = Network(
-    architecture="cnn", width_g=64, width_d=64, init="normal", activation_d="leaky-relu", slope=0.1
-)
-RESNET_32: Final = Network(
-    architecture="resnet", width_g=256, width_d=128, init="kaiming", activation_d="relu"
-)
 AUTOGAN: Final = Network(
     architecture="autogan",
     width_g=256,
@@ -45,8 +40,8 @@ DATA: Final[dict[Dataset, tuple[str, int]]] = {
 SOURCES: Final = """
 Learning rate 2e-4, batches of 64, 100 000 generator steps, no decay, no EMA, FID of 10k v. 10k (P).
 Betas 0.5 and 0.999 of the CNN, 0.0 and 0.9 of the ResNet, five discriminator steps with a gradient
-penalty or SN, else one (P). Which systems have which networks, their channels and weights, and how
-often fidelity is measured: O.
+penalty or SN, else one (P). Which system has which network, that CNN and ResNet are those of GN's
+recipes, and how often fidelity is measured: O.
 """
 SDP_SOURCES: Final = " SDP: weight 0.01 from step 3000 on, k from 5, one more every 5000 steps (P)."
 
@@ -86,7 +81,7 @@ def hinge(config: Config) -> Config:
 
 
 def sn(config: Config) -> Config:
-    network = RESNET_32 if config.size == 32 else replace(RESNET_32, width_g=64, width_d=64)
+    network = RESNET_32 if config.size == 32 else RESNET
     return replace(config, network=network, critic=Critic(kind="sn"), adam=Adam(betas=(0.0, 0.9)), n_dis=5)
 
 
