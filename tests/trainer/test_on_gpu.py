@@ -10,6 +10,7 @@ import torch
 
 from tests.trainer.recording import RecordingRun
 from trainer.checkpoint import CheckpointDirectory
+from trainer.config import Consistency, LearningRate, Penalty, SampleDifferences
 from trainer.data import Shuffled, load
 from trainer.loop import train
 from trainer.recipes import RECIPES
@@ -37,9 +38,19 @@ class Unwaiting(RecordingRun):
         return super().mark(**facts)
 
 
+ADDED: dict[str, Any] = {
+    "penalty": Penalty(kind="dragan", noise="uniform", every=2),
+    "consistency": Consistency(weight=5.0),
+    "sample_differences": SampleDifferences(weight=0.01, start=0),
+    "lr": LearningRate(decay="linear"),
+}
+
+
+@pytest.mark.parametrize("added", [{}, ADDED], ids=["plain", "with everything added"])
 @pytest.mark.parametrize("recipe", ["digits-lsgan", "digits-gn"])
-def test_no_step_waits_for_the_device(recipe: str, tmp_path: Path) -> None:
-    settings = replace(RECIPES[recipe](), epochs=3, batch=replace(RECIPES[recipe]().batch, d=16))
+def test_no_step_waits_for_the_device(recipe: str, added: dict[str, Any], tmp_path: Path) -> None:
+    base = RECIPES[recipe]()
+    settings = replace(base, epochs=3, batch=replace(base.batch, d=16), **added)
     run = Unwaiting()
     try:
         outcome = train(
