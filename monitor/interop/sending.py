@@ -10,28 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import time as now
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from monitor import protocol
-from monitor.client.batches import build_batch
-from monitor.client.frames import CRC_FIELD, Row
 from monitor.client.images import digest_of, encode_grid, grid_shape
-from monitor.client.numbers import NO_MARK
-from monitor.client.position import Position
-from monitor.client.reader import Entry
-from monitor.client.transport import HttpTransport as Transport
-from monitor.client.transport import Reply, Unreachable
+from monitor.client.transport import HttpTransport, Reply, Unreachable
 from monitor.errors import Misuse
 from monitor.interop.logs import Log
 from monitor.interop.records import ELAPSED, About, Distribution, Note, Pictures, Record, Scalars, Unreadable
+from monitor.interop.rows import Names, Rows, Width
 
 BATCH_BYTES = 2**20
 BATCH_RECORDS = 20_000
@@ -52,7 +46,9 @@ class Report:
     rejected: list[str] = field(default_factory=list)
 
 
-def import_log(log: Log, transport: Transport, project: str | None = None, run: str | None = None) -> Report:
+def import_log(
+    log: Log, transport: HttpTransport, project: str | None = None, run: str | None = None
+) -> Report:
     """Deliver what the server does not have of the log. Raises ``Unreadable`` where that cannot be."""
     abouts = [log.reader.describe(file) for file in log.files]
     about = abouts[0]
@@ -81,21 +77,19 @@ def import_log(log: Log, transport: Transport, project: str | None = None, run: 
 
 
 class _Delivery:
-    """One writer: turns records into entries of a spool that is never written."""
+    """One writer: numbers the records of a log, and sends those that the server does not have."""
 
-    def __init__(self, transport: Transport, run: str, writer: str, report: Report) -> None:
+    def __init__(self, transport: HttpTransport, run: str, writer: str, report: Report) -> None:
         self._transport = transport
         self._path = f"/runs/{run}"
         self._writer = writer
         self._report = report
-        self._names: dict[tuple[str, ...], msgspec.Raw] = {}
         self._sequence = 0
-        #: The chain over all records so far, and the one before the entries that wait.
-        self._chain = self._chain_before = 0
-        self._waiting: list[Entry] = []
-        self._size = 0
+        #: The chain over all records so far.
+        self._chain = 0
         beat = protocol.Batch(writer=writer, first=1, last=0, replayed=True)
         self._has = _post(transport, self._path, beat).high_water
+        self._begin_batch()
 
     def take(self, record: Record, began: float) -> None:
         if isinstance(record, Note):
@@ -116,28 +110,18 @@ class _Delivery:
 
     def say(self, record: protocol.Begin | protocol.Image) -> None:
         record = msgspec.structs.replace(record, sequence=self._sequence + 1)
-        self._keep(record, protocol.msgpack_encoder.encode(record))
+        self._number(protocol.msgpack_encoder.encode(record))
+        self._others.append(record)
 
     def finish(self) -> None:
         """Send the rest; where the server has all, the last record again: it tells whether it is the same."""
         if self._sequence < self._has:
             raise Unreadable("it is shorter than what was imported of it before")
-        if self._waiting:
-            self._send()
+        self._send()
 
-    def _row(
-        self,
-        names: tuple[str, ...],
-        width: Literal[1, 11],
-        step: int,
-        time: float,
-        values: tuple[float, ...],
-    ) -> None:
-        encoded = self._names.get(names)
-        if encoded is None:
-            encoded = self._names[names] = msgspec.Raw(protocol.msgpack_encoder.encode(names))
-        row = Row(encoded, width, step, time, NO_MARK, struct.pack(f"<{len(values)}d", *values))
-        self._keep(row, protocol.msgpack_encoder.encode(row))
+    def _row(self, names: Names, width: Width, step: int, time: float, values: tuple[float, ...]) -> None:
+        self._number(protocol.msgpack_encoder.encode((names, width, step, time, values)))
+        self._rows.add(self._sequence, names, width, step=step, time=time, values=values)
 
     def _picture(self, record: Pictures, time: float) -> None:
         data = encode_grid(record.images)
@@ -152,38 +136,49 @@ class _Delivery:
             columns=columns,
         )
         if self._sequence >= self._has:
-            reply = _answered(
-                lambda: self._transport.put(f"{self._path}/images/{image.digest}", data, "image/png")
-            )
-            if reply.status >= 400:
+            path = f"{self._path}/images/{image.digest}"
+            reply = _answered(lambda: self._transport.put(path, data, "image/png"))
+            if reply.status >= HTTPStatus.BAD_REQUEST:
                 self._report.notes[f"an image of {record.name!r} is refused: {_detail(reply)}"] = None
         self.say(image)
 
-    def _keep(self, payload: Row | protocol.Begin | protocol.Image, encoded: bytes) -> None:
+    def _number(self, encoded: bytes) -> None:
+        """Give the record the next number, after making room for it."""
         if self._sequence < self._has:
             # What the server has is gone through without sending it, but for the last.
-            self._forget()
-        elif len(self._waiting) >= BATCH_RECORDS or self._size >= BATCH_BYTES:
+            self._begin_batch()
+        elif len(self._checksums) >= 4 * BATCH_RECORDS or self._size >= BATCH_BYTES:
             self._send()
-        self._sequence += 1
-        checksum = zlib.crc32(encoded)
-        self._waiting.append(
-            Entry(self._sequence, self._sequence, 0, checksum, payload, len(encoded), Position())
-        )
+        checksum = zlib.crc32(encoded).to_bytes(4, "little")
+        self._checksums += checksum
+        self._chain = zlib.crc32(checksum, self._chain)
         self._size += len(encoded)
-        self._chain = zlib.crc32(CRC_FIELD.pack(checksum), self._chain)
+        self._sequence += 1
+
+    def _begin_batch(self) -> None:
+        self._first, self._chain_before = self._sequence + 1, self._chain
+        self._others: list[protocol.Record] = []
+        self._rows = Rows()
+        self._checksums, self._size = bytearray(), 0
 
     def _send(self) -> None:
-        batch = build_batch(self._writer, self._waiting, self._chain_before, dropped=0, replayed=True)
+        batch = protocol.Batch(
+            writer=self._writer,
+            first=self._first,
+            last=self._sequence,
+            chain=self._chain_before,
+            checksums=bytes(self._checksums),
+            records=[*self._others, *self._rows.points()],
+            replayed=True,
+        )
         receipt = _post(self._transport, self._path, batch)
         self._report.rejected += [f"{entry.key}: {entry.reason}" for entry in receipt.rejected]
-        self._forget()
-
-    def _forget(self) -> None:
-        self._waiting, self._size, self._chain_before = [], 0, self._chain
+        self._begin_batch()
 
 
-def _say_the_end(transport: Transport, run: str, begin: protocol.Begin, about: About, ended: float) -> None:
+def _say_the_end(
+    transport: HttpTransport, run: str, begin: protocol.Begin, about: About, ended: float
+) -> None:
     end = protocol.End(sequence=2, time=ended, state=about.outcome, message=about.message)
     # Named by the outcome: of two with the same beginning, the later name has the last word.
     batch = protocol.Batch(
@@ -213,7 +208,7 @@ def _identity(record: Record) -> Any:
     return None
 
 
-def _began_on_disk(transport: Transport, run: str, log: Log, about: About) -> float:
+def _began_on_disk(transport: HttpTransport, run: str, log: Log, about: About) -> float:
     """When a log that does not say so began: as the server knows it, else by the file's date."""
     known = _answered(lambda: transport.get(f"/runs/{run}"))
     if known.status == HTTPStatus.OK:
@@ -222,7 +217,7 @@ def _began_on_disk(transport: Transport, run: str, log: Log, about: About) -> fl
     return min(log.files[0].stat().st_mtime - (about.ended or 0.0), now())
 
 
-def _post(transport: Transport, path: str, batch: protocol.Batch) -> protocol.Receipt:
+def _post(transport: HttpTransport, path: str, batch: protocol.Batch) -> protocol.Receipt:
     body = protocol.msgpack_encoder.encode(batch)
     reply = _answered(lambda: transport.post(f"{path}/batches", body, protocol.MEDIA_TYPE_MSGPACK))
     if reply.status == HTTPStatus.CONFLICT:
