@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,6 +35,7 @@ from monitor.api.metrics import Metrics
 from monitor.api.service import Service
 from monitor.background import Background
 from monitor.clock import Clock, wall_clock
+from monitor.peers import Peers
 from monitor.protocol import PROTOCOL_VERSION
 from monitor.settings import Settings, load_settings
 from monitor.store.database import Database
@@ -47,7 +49,11 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
     settings.prepare_data_dir()
     access = Access(settings.access_token(), settings.port, clock)
     database = Database(settings.database_url)
-    broker = Broker(first=int(clock() * 1000))
+    broker = Broker(first=secrets.randbits(52))
+
+    def make_background() -> Background:
+        return Background(database, settings, clock, broker.publish)
+
     service = Service(
         settings=settings,
         database=database,
@@ -55,7 +61,9 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         access=access,
         broker=broker,
         metrics=Metrics(),
-        background=Background(database, settings, clock, broker.publish),
+        background=make_background()
+        if database.is_sqlite
+        else Peers(database, broker, clock, make_background),
     )
     app = FastAPI(
         title="ganwatch",

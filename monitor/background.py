@@ -99,6 +99,11 @@ class Background:
             self._noticed[run] = None
         self._judge.wake()
 
+    @property
+    def waiting(self) -> int:
+        """Runs that wait for being judged."""
+        return len(self._noticed)
+
     def _judge_noticed(self) -> float:
         failed: dict[str, None] = {}
         while run := self._next_noticed():

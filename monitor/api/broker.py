@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 ALL_CHANGES = frozenset({"points", "images", "alerts", "state"})
@@ -50,9 +50,10 @@ class Subscription:
 
 
 class Broker:
-    """Lives on the event loop; ``publish`` may be called from any thread.
+    """Lives on the event loop; ``publish``, ``hear`` and ``forget`` may be called from any thread.
 
-    Changes are numbered from ``first`` on; taken from the clock, no number of an earlier life comes again.
+    Changes are numbered from ``first`` on; taken at random from all that a page can hold exactly, no number
+    of an earlier life or of another process comes again.
     """
 
     def __init__(self, first: int, remembered: int = 1024) -> None:
@@ -60,6 +61,8 @@ class Broker:
         self._subscriptions: set[Subscription] = set()
         self._recent: deque[Change] = deque(maxlen=remembered)
         self._number = first
+        #: Tells the other server processes what changed here, where there are others.
+        self.relay: Callable[[str, int, frozenset[str]], None] | None = None
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -67,11 +70,16 @@ class Broker:
     def close(self) -> None:
         """End every open stream."""
         self._loop = None
-        for subscription in self._subscriptions:
-            subscription.closed = True
-            subscription.woken.set()
+        self._end_streams()
 
     def publish(self, run: str, version: int, what: frozenset[str]) -> None:
+        """A change that was made by this process."""
+        if self.relay is not None and what:
+            self.relay(run, version, what)
+        self.hear(run, version, what)
+
+    def hear(self, run: str, version: int, what: frozenset[str]) -> None:
+        """A change that was made, here or elsewhere."""
         loop = self._loop
         if loop is not None and what:
             loop.call_soon_threadsafe(self._publish, run, version, what)
@@ -82,6 +90,21 @@ class Broker:
         self._recent.append(change)
         for subscription in self._subscriptions:
             subscription.add(change)
+
+    def forget(self) -> None:
+        """Changes were missed: end every stream, so that each page comes again and hears how things stand."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._forget)
+
+    def _forget(self) -> None:
+        self._recent.clear()
+        self._number += 1
+        self._end_streams()
+
+    def _end_streams(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.closed = True
+            subscription.woken.set()
 
     @property
     def number(self) -> int:

@@ -28,6 +28,6 @@ def is_ready(service: HasService) -> Response:
 @router.get("/metrics", response_class=PlainTextResponse, summary="What the service counts, for Prometheus")
 def metrics(service: HasService) -> Response:
     with service.database.read() as connection:
-        runs, outbox = census.runs_by_state(connection), census.outbox_pending(connection)
-    body = service.metrics.text(runs, outbox, streams=len(service.broker))
+        counted = census.take_census(connection)
+    body = service.metrics.text(counted, judging=service.background.waiting, streams=len(service.broker))
     return PlainTextResponse(body, media_type="text/plain; version=0.0.4; charset=utf-8")

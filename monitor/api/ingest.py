@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import perf_counter
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -72,8 +73,9 @@ def refuse_encoding(request: Request) -> None:
 
 def _apply(service: Service, run: str, media_type: str, body: bytes) -> Receipt:
     batch = decode_batch(media_type, body)
+    began = perf_counter()
     applied = apply_batch(service.database, run, batch, service.clock())
-    service.metrics.count_batch(batch)
+    service.metrics.count_batch(batch, len(applied.receipt.rejected), perf_counter() - began)
     if applied.changed:
         service.broker.publish(run, applied.run_version, applied.changed)
     if applied.is_news:

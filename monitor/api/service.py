@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
 from monitor.api.auth import Access
 from monitor.api.broker import Broker
 from monitor.api.metrics import Metrics
-from monitor.background import Background
 from monitor.clock import Clock
 from monitor.settings import Settings
 from monitor.store.database import Database
+
+
+class BackgroundWork(Protocol):
+    """What is done beside answering, by this process or by another one of the same database."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def notice(self, run: str) -> None: ...
+
+    @property
+    def waiting(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Service:
     access: Access
     broker: Broker
     metrics: Metrics
-    background: Background
+    background: BackgroundWork
 
 
 async def _service(request: Request) -> Service:
