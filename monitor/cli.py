@@ -182,6 +182,28 @@ def backup(
     print(f"{stored.name} is backed up in {file}: {size:,} bytes")
 
 
+def doctor(
+    data_dir: DataDir = None,
+    database: DatabaseUrl = None,
+    directory: Annotated[
+        Path | None, tyro.conf.arg(help="Where runs are logged (default GANWATCH_DIR or .ganwatch).")
+    ] = None,
+) -> None:
+    """Say what is wrong with the installation, the service, the store and the spool, and what helps.
+
+    Changes nothing. Ends with 1 where something is wrong.
+    """
+    from monitor.doctor.examining import examine_all  # noqa: PLC0415
+
+    directory = directory or Path(os.environ.get("GANWATCH_DIR") or ".ganwatch")
+    is_well = True
+    for finding in examine_all(directory, data_dir, database):
+        print(finding, flush=True)
+        is_well &= finding.verdict != "wrong"
+    if not is_well:
+        sys.exit(1)
+
+
 def _service_at(server: str | None, token: str | None) -> Address:
     from monitor.client.address import server_address  # noqa: PLC0415
 
@@ -203,6 +225,7 @@ def main() -> None:
                 "import": import_logs,
                 "copy": copy,
                 "backup": backup,
+                "doctor": doctor,
                 "token": token,
                 "migrate": migrate,
             },

@@ -102,9 +102,9 @@ class Settings(BaseSettings):
     def access_token(self) -> str:
         """The token set, the one in the token's file, or a random one that stays the same after a restart."""
         if self.token:
-            return _checked(self.token, "GANWATCH_TOKEN")
+            return check_token(self.token, "GANWATCH_TOKEN")
         if self.token_file:
-            return _checked(_read_secret(self.token_file, "token_file"), str(self.token_file))
+            return check_token(_read_secret(self.token_file, "token_file"), str(self.token_file))
         if not self.is_loopback:
             raise Misuse(
                 f"listening on {self.host} lets others in: set GANWATCH_TOKEN or GANWATCH_TOKEN_FILE, "
@@ -148,7 +148,7 @@ def load_settings(**given: Any) -> Settings:
 
 def _kept_token(path: Path) -> str:
     if path.exists():
-        return _checked(_read_secret(path, "token"), str(path))
+        return check_token(_read_secret(path, "token"), str(path))
     # Written whole under another name: whoever is killed, or comes second, never leaves or finds a part.
     beside = path.with_name(f"token.{secrets.token_hex(8)}")
     try:
@@ -163,7 +163,7 @@ def _kept_token(path: Path) -> str:
         raise Misuse(f"cannot keep the token in {path}: {error.strerror}") from None
     finally:
         beside.unlink(missing_ok=True)
-    return _checked(_read_secret(path, "token"), str(path))
+    return check_token(_read_secret(path, "token"), str(path))
 
 
 def _read_secret(path: Path, name: str) -> str:
@@ -173,7 +173,8 @@ def _read_secret(path: Path, name: str) -> str:
         raise Misuse(f"cannot read {name} {path}: {error}") from None
 
 
-def _checked(token: str, source: str) -> str:
+def check_token(token: str, source: str) -> str:
+    """The token, if a header can carry it."""
     if not _TOKEN.fullmatch(token):
         raise Misuse(
             f"the token in {source} must be 8 to 512 printable ASCII characters without spaces, "
