@@ -10,6 +10,7 @@ import pytest
 from torchvision import datasets
 
 from tests.trainer.data.pictures import cifar_batch, faces, folder_of, grey, pack
+from trainer.cli import main
 from trainer.config import Config, Dataset, Network
 from trainer.data import ImageSet, fetch, load
 from trainer.data.catalogue import KNOWN
@@ -168,6 +169,18 @@ def test_every_set_that_a_configuration_can_name_can_be_found() -> None:
 def test_what_torchvision_does_not_hand_out_is_not_fetched(dataset: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{dataset} cannot be fetched, only cifar10, cifar100, stl10 can"):
         fetch(dataset, tmp_path)
+
+
+def test_from_the_command_line_too_a_set_is_fetched_only_where_it_can_be(
+    cifar10: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fetch", "cifar10", "--data", str(cifar10.parent)])  # it is there: nothing is to be downloaded
+    assert sorted(path.name for path in cifar10.parent.iterdir()) == ["cifar-10-batches-py"]
+    with pytest.raises(SystemExit, match="gantrain: celeba cannot be fetched, only cifar10"):
+        main(["fetch", "celeba", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main(["fetch", "cifar10"])
+    assert "--data" in capsys.readouterr().err
 
 
 def conditional(path: Path, classes: int) -> Config:

@@ -13,10 +13,10 @@ from tests.trainer.fidelity.measured import config, images, settings
 from tests.trainer.recording import RecordingRun
 from tests.trainer.states import assert_identical, last_state
 from trainer.checkpoint import CheckpointDirectory
+from trainer.cli import main
 from trainer.config import Checkpoints, Config
-from trainer.errors import CheckpointError, DataError, FidelityError
+from trainer.errors import FidelityError
 from trainer.fidelity import measure_checkpoint, open_checkpoint
-from trainer.fidelity.command import measured_lines
 from trainer.loop import train
 from trainer.probes import Watch as ProbeWatch
 from trainer.stopping import Stopping
@@ -132,20 +132,23 @@ def test_a_stored_checkpoint_has_the_figures_that_were_logged_when_it_was_writte
     assert open_checkpoint(checkpoint.path).step == checkpoint.step
 
 
-def test_a_stored_checkpoint_is_measured_from_the_command_line(weights: Path, tmp_path: Path) -> None:
+def test_a_stored_checkpoint_is_measured_from_the_command_line(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for i, pixels in enumerate(images(20).images):
         Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(pictures / f"{i:02}.png")
     run, _ = trained(chosen(weights, epochs=1), tmp_path / "run" / "checkpoints")
-    lines = list(measured_lines(tmp_path / "run", ["--data", str(pictures), "--device", "cpu"]))
+    main(["fidelity", str(tmp_path / "run"), "--data", str(pictures), "--device", "cpu"])
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [FID, f"{run.series(FID)[0][1]:.6g}"]
     assert lines[1].startswith("step 3: 20 images of G_ema")
-    with pytest.raises(CheckpointError, match=r"no checkpoint in .*pictures"):
-        list(measured_lines(pictures, []))
+    with pytest.raises(SystemExit, match=r"gantrain: no checkpoint in .*pictures"):
+        main(["fidelity", str(pictures)])
 
 
 def test_a_checkpoint_whose_data_is_gone_says_what_to_pass(weights: Path, tmp_path: Path) -> None:
     trained(chosen(weights, epochs=1), tmp_path)
-    with pytest.raises(DataError, match="pass --data PATH"):
-        list(measured_lines(tmp_path, ["--device", "cpu"]))
+    with pytest.raises(SystemExit, match="pass --data PATH"):
+        main(["fidelity", str(tmp_path), "--device", "cpu"])
