@@ -6,9 +6,7 @@ score and its gradient, both differentiable, ``frozen.py`` its first-order form 
 for which discriminators and how); ``spectral.py`` normalizes weights.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Final, get_args
+from typing import Final
 
 from torch import nn
 
@@ -29,7 +27,6 @@ from trainer.critics.scoring import (
     GradientNormalizedCritic,
     RawCritic,
     SpectrallyNormalizedCritic,
-    score_both,
 )
 
 __all__ = [
@@ -40,7 +37,6 @@ __all__ = [
     "ScoreGradient",
     "SpectrallyNormalizedCritic",
     "build",
-    "score_both",
 ]
 
 FORMULAS: Final[dict[CriticName, Normalization]] = {
@@ -64,8 +60,3 @@ def build(settings: config.Critic, D: nn.Module, form: Form | None = None) -> Cr
             return GradientNormalizedCritic(D, gran, form)
         case kind:
             return GradientNormalizedCritic(D, FORMULAS[kind], form)
-
-
-CRITICS: Final[dict[CriticName, Callable[[nn.Module], Critic]]] = {
-    kind: partial(build, config.Critic(kind=kind)) for kind in get_args(CriticName)
-}

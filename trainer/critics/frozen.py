@@ -112,8 +112,9 @@ class Sweeps:
     def by_constants(
         self, point: Tensor, scale: Tensor, moments: Sequence[At], kept: dict[int, Tensor]
     ) -> dict[int, Tensor]:
-        """The gradient by each constant, by its position. ``kept`` is what went back in sweep 2, if it
-        was."""
+        """The gradient by each constant, by its position. What was ``kept`` of sweep 2 is used up; if nothing
+        is left, it goes back once more.
+        """
         gradients: dict[int, Tensor] = {}
 
         def gather(i: int, inputs: Sequence[Tensor], delta: Tensor) -> None:
@@ -122,7 +123,7 @@ class Sweeps:
             for position, part in zip(step.constants, parts, strict=True):
                 gradients[position] = gradients[position] + part if position in gradients else part
 
-        if self.keeps_deltas:
+        if kept:
             self.frozen(point, scale, moments, lambda i, inputs: gather(i, inputs, kept.pop(i)))
             return gradients
         came: dict[int, list[Tensor]] = {}
@@ -164,8 +165,9 @@ class FrozenScoreGradient(torch.autograd.Function):
         score, gradient = score.to(images.dtype), deltas[0].to(images.dtype)
 
         patterns = {i: at.pattern for i, at in enumerate(moments) if trains and at.pattern is not None}
-        ctx.save_for_backward(images, gradient, *constants, *patterns.values(), *kept.values())
-        ctx.patterned, ctx.kept = list(patterns), list(kept)
+        ctx.save_for_backward(images, gradient, *constants, *patterns.values())
+        # Not among the saved tensors: those are freed all at once, at the end.
+        ctx.patterned, ctx.kept = list(patterns), kept
         ctx.layouts = [at.inputs for at in moments]
         ctx.sweeps, ctx.dtype, ctx.trains = sweeps, dtype, trains
         ctx.set_materialize_grads(False)
@@ -182,8 +184,7 @@ class FrozenScoreGradient(torch.autograd.Function):
             return None, None, by_images, *[None] * count
 
         constants, rest = rest[:count], rest[count:]
-        patterns = dict(zip(ctx.patterned, rest, strict=False))
-        kept = dict(zip(ctx.kept, rest[len(patterns) :], strict=True))
+        patterns = dict(zip(ctx.patterned, rest, strict=True))
         moments = [
             At(layouts, [constants[position] for position in step.constants], patterns.get(i))
             for i, (step, layouts) in enumerate(zip(ctx.sweeps.steps, ctx.layouts, strict=True))
@@ -191,5 +192,5 @@ class FrozenScoreGradient(torch.autograd.Function):
         point = beside(images, a) * images
         point = point if b is None else point + b
         with torch.autocast(images.device.type, enabled=False):
-            found = ctx.sweeps.by_constants(point.to(ctx.dtype), a, moments, kept)
+            found = ctx.sweeps.by_constants(point.to(ctx.dtype), a, moments, ctx.kept)
         return None, None, by_images, *(found.get(i) for i in range(count))

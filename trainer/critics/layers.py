@@ -14,15 +14,13 @@ layer's linear part and ``b`` its offset (a bias). With ``s = 1`` that is the la
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from trainer.errors import ConfigError
 
 aten = torch.ops.aten
 
@@ -48,6 +46,10 @@ class At:
 
 
 class Layer(ABC):
+    #: Whether the output, or what goes back, is never the memory of what it was made of.
+    makes_output: ClassVar[bool] = False
+    makes_delta: ClassVar[bool] = False
+
     @abstractmethod
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]: ...
 
@@ -70,6 +72,7 @@ class Convolution(Layer):
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+    makes_output = makes_delta = True
 
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
         return self._convolve(inputs[0], *constants), None
@@ -102,6 +105,8 @@ class Convolution(Layer):
 class Dense(Layer):
     """Constants: the matrix, and the bias if there is one."""
 
+    makes_output = makes_delta = True
+
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
         return functional.linear(inputs[0], *constants), None
 
@@ -122,39 +127,49 @@ class Dense(Layer):
 @dataclass(frozen=True)
 class Rectifier(Layer):
     """(Leaky) ReLU. Its pattern is a byte a unit: 1 where it passes on what comes, 0 where it has ``slope``.
-    A float of 0 and 1 would take four times the memory; a bool is multiplied three times as slowly on a CPU.
+    A float of 0 and 1 would take four times the memory; a bool is made and multiplied three times as slowly
+    on a CPU.
     """
 
     slope: float
+    #: Whether nobody else needs what comes in, or what goes back.
+    owns_input: bool = False
+    owns_delta: bool = False
+    makes_output = makes_delta = True
 
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         del constants
+        (x,) = inputs
         if self.slope == 0:
-            output = functional.relu(inputs[0])
+            output = functional.relu(x, inplace=self.owns_input)
             return output, output.to(torch.bool).view(torch.uint8)
-        return functional.leaky_relu(inputs[0], self.slope), (inputs[0] > 0).view(torch.uint8)
+        pattern = functional.relu(x).to(torch.bool).view(torch.uint8)
+        return functional.leaky_relu(x, self.slope, inplace=self.owns_input), pattern
 
     def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
         del scale
-        return self._apply(inputs[0], at.pattern)
+        return self._apply(inputs[0], at.pattern, in_place=self.owns_input)
 
     def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
-        return [self._apply(delta, at.pattern)]
+        return [self._apply(delta, at.pattern, in_place=self.owns_delta)]
 
     def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
         del inputs, delta, at, scale
         return []
 
-    def _apply(self, x: Tensor, pattern: Tensor | None) -> Tensor:
+    def _apply(self, x: Tensor, pattern: Tensor | None, *, in_place: bool) -> Tensor:
         assert pattern is not None
         if self.slope == 0:
-            return x * pattern
-        slanted: Tensor = aten.leaky_relu_backward(x, pattern.to(x.dtype), self.slope, False)
+            return x.mul_(pattern) if in_place else x * pattern
+        slanted = x if in_place else torch.empty_like(x)
+        aten.leaky_relu_backward.grad_input(x, pattern.to(x.dtype), self.slope, False, grad_input=slanted)
         return slanted
 
 
 class Addition(Layer):
     """Of two branches."""
+
+    makes_output = True
 
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
         del constants
@@ -175,6 +190,8 @@ class Addition(Layer):
 class Offset(Layer):
     """Adds its constant, whose shape must spread to that of the input."""
 
+    makes_output = True
+
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
         return inputs[0] + constants[0].expand_as(inputs[0]), None
 
@@ -193,6 +210,8 @@ class Offset(Layer):
 class Factor(Layer):
     """Multiplies by its constant, whose shape must spread to that of the input."""
 
+    makes_output = makes_delta = True
+
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
         return inputs[0] * constants[0].expand_as(inputs[0]), None
 
@@ -206,111 +225,6 @@ class Factor(Layer):
     def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
         del scale
         return [(delta * inputs[0]).sum_to_size(at.constants[0].shape)]
-
-
-class Fixed(Layer):
-    """Linear, of one input, and without constants."""
-
-    @abstractmethod
-    def of(self, x: Tensor) -> Tensor: ...
-
-    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
-        """By differentiation. Those that every network has know better."""
-        transpose = torch.func.vjp(self.of, layout.empty(delta).zero_())[1]
-        result: Tensor = transpose(delta)[0]
-        return result
-
-    def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
-        del constants
-        return self.of(inputs[0]), None
-
-    def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
-        del at, scale
-        return self.of(inputs[0])
-
-    def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
-        return [self.adjoint(delta, at.inputs[0])]
-
-    def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
-        del inputs, delta, at, scale
-        return []
-
-
-@dataclass(frozen=True)
-class AveragePool(Fixed):
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    ceil_mode: bool
-    count_include_pad: bool
-    divisor: int | None
-
-    def of(self, x: Tensor) -> Tensor:
-        return functional.avg_pool2d(x, *self._geometry())
-
-    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
-        result: Tensor = aten.avg_pool2d_backward(delta, layout.empty(delta), *self._geometry())
-        return result
-
-    def _geometry(self) -> tuple[Any, ...]:
-        return (
-            self.kernel,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor,
-        )
-
-
-@dataclass(frozen=True)
-class Sum(Fixed):
-    """Over ``dims`` of every sample, or their mean."""
-
-    dims: tuple[int, ...]
-    keepdim: bool
-    is_mean: bool
-
-    def of(self, x: Tensor) -> Tensor:
-        return x.mean(self.dims, self.keepdim) if self.is_mean else x.sum(self.dims, self.keepdim)
-
-    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
-        size = layout.size
-        summed = {dim % len(size) for dim in self.dims}
-        refuse_mixing(0 in summed, f"sums {list(size)} over {self.dims}")
-        delta = delta.reshape([1 if dim in summed else n for dim, n in enumerate(size)])
-        return (delta / (size.numel() / delta.numel()) if self.is_mean else delta).expand(size)
-
-
-@dataclass(frozen=True)
-class Reshape(Fixed):
-    reshape: Callable[[Tensor], Tensor]
-
-    def of(self, x: Tensor) -> Tensor:
-        output = self.reshape(x)
-        refuse_mixing(output.shape[:1] != x.shape[:1], f"reshapes {list(x.shape)} to {list(output.shape)}")
-        return output
-
-    def adjoint(self, delta: Tensor, layout: Layout) -> Tensor:
-        return delta.reshape(layout.size)
-
-
-@dataclass(frozen=True)
-class OtherLinear(Fixed):
-    """Resizing, multiplication by a number: anything linear, by its function."""
-
-    function: Callable[[Tensor], Tensor]
-
-    def of(self, x: Tensor) -> Tensor:
-        return self.function(x)
-
-
-def refuse_mixing(mixes: bool, what: str) -> None:
-    if mixes:
-        raise ConfigError(
-            f"the discriminator {what}, which mixes samples, and a normalized critic takes the gradient of "
-            "every sample: leave the first dimension as it is"
-        )
 
 
 def beside(x: Tensor, scale: Tensor) -> Tensor:

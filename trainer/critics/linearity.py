@@ -15,19 +15,8 @@ from torch.fx import Node
 from torch.nn import functional
 from torch.nn.modules.utils import _pair as pair
 
-from trainer.critics.layers import (
-    Addition,
-    AveragePool,
-    Convolution,
-    Dense,
-    Factor,
-    Layer,
-    Offset,
-    OtherLinear,
-    Rectifier,
-    Reshape,
-    Sum,
-)
+from trainer.critics.fixed import AveragePool, OtherLinear, Reshape, Sum
+from trainer.critics.layers import Addition, Convolution, Dense, Factor, Layer, Offset, Rectifier
 
 
 class NonlinearError(Exception):
@@ -116,6 +105,11 @@ def mean(on_image: Collection[Node], x: Node, dim: Any, keepdim: bool = False) -
     return Sum((dim,) if isinstance(dim, int) else tuple(dim), keepdim, is_mean=True), (x,)
 
 
+def pooling(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any) -> Reading:
+    del on_image
+    return average_pool(nn.AvgPool2d(*arguments, **options)), (x,)
+
+
 def reshaping(name: str) -> Callable[..., Reading]:
     def read(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any) -> Reading:
         del on_image
@@ -149,7 +143,7 @@ FUNCTIONS: Final[Mapping[Any, Callable[..., Reading]]] = {
     "sum": total,
     torch.mean: mean,
     "mean": mean,
-    functional.avg_pool2d: other_linear(functional.avg_pool2d),
+    functional.avg_pool2d: pooling,
     functional.adaptive_avg_pool2d: other_linear(functional.adaptive_avg_pool2d),
     functional.interpolate: other_linear(functional.interpolate),
     torch.flatten: reshaping("flatten"),

@@ -151,18 +151,6 @@ class GradientNormalizedCritic:
         return h
 
 
-def score_both(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """``h`` of real and of generated images, in one call where that is the same.
-
-    Under batch norm it is not: one call would tell a sample's origin by the statistics of the whole, which
-    the generator's step, all generated, never sees. Real and generated images are then batches of their own.
-    """
-    if critic.mixes_samples:
-        return critic(real), critic(fake)
-    h = critic(torch.cat([real, fake]))
-    return h[: len(real)], h[len(real) :]
-
-
 def mixing_layer(D: nn.Module) -> tuple[str, nn.Module] | None:
     """The first layer whose output for one sample depends on the others, and its name."""
     return next(((name, layer) for name, layer in D.named_modules() if isinstance(layer, _BatchNorm)), None)

@@ -5,13 +5,14 @@ image, such as the embedding of a label, may be anything: it is a constant of th
 autograd differentiates it.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, fx, nn
 
-from trainer.critics.layers import Addition, Layer
+from trainer.critics.layers import Addition, Layer, Rectifier
 from trainer.critics.linearity import NonlinearError, call_layer, module_layer
 
 
@@ -68,6 +69,26 @@ def drop_unused(graph: fx.Graph) -> None:
             graph.erase_node(node)
 
 
+def reusing_memory(steps: Sequence[Step]) -> list[Step]:
+    """With rectifiers that work in place where nobody else needs the memory."""
+    takers: defaultdict[int, list[Step]] = defaultdict(list)
+    for step in steps:
+        for value in step.inputs:
+            takers[value].append(step)
+
+    def reusing(i: int, step: Step) -> Step:
+        if not isinstance(step.layer, Rectifier):
+            return step
+        (value,) = step.inputs
+        owns_input = value > 0 and len(takers[value]) == 1 and steps[value - 1].layer.makes_output
+        # What goes back by several ways is their sum, and new.
+        after = takers[i + 1]
+        owns_delta = len(after) > 1 or (len(after) == 1 and after[0].layer.makes_delta)
+        return replace(step, layer=replace(step.layer, owns_input=owns_input, owns_delta=owns_delta))
+
+    return [reusing(i, step) for i, step in enumerate(steps)]
+
+
 class Call(nn.Module):
     def __init__(self, D: nn.Module) -> None:
         super().__init__()
@@ -111,18 +132,31 @@ class _Reader:
             Step(layer, tuple(self.values[node] for node in inputs), tuple(position[c] for c in constants))
             for layer, inputs, constants in self.steps
         ]
-        return Trace(steps, parameters, self.computing(computed) if computed else None)
+        return Trace(reusing_memory(steps), parameters, self.computing(computed) if computed else None)
 
     def step(self, node: fx.Node) -> tuple[Layer, list[fx.Node], list[Any]]:
         if node.op == "call_module":
             module = self.modules[str(node.target)]
-            names = [name for name in ("weight", "bias") if getattr(module, name, None) is not None]
+            self.refuse_in_place(node, bool(getattr(module, "inplace", False)))
+            # The weight itself is left alone: looking at it may be an iteration of its spectral norm.
+            names = ["weight"] if isinstance(module, nn.Conv2d | nn.Linear) else []
+            names += ["bias"] if names and module.bias is not None else []
             return module_layer(module), list(node.all_input_nodes), [(module, name) for name in names]
+        self.refuse_in_place(node, bool(node.kwargs.get("inplace")))
         layer, operands = call_layer(node, self.values)
         inputs = [operand for operand in operands if operand in self.values]
         if len(inputs) != (2 if isinstance(layer, Addition) else 1):
             raise NonlinearError(f"{node.format_node()}, a product of two values")
         return layer, inputs, [operand for operand in operands if operand not in self.values]
+
+    def refuse_in_place(self, node: fx.Node, is_in_place: bool) -> None:
+        """Where others look at what it changes."""
+        if not is_in_place:
+            return
+        (source,) = node.all_input_nodes
+        made_by = self.values[source] - 1
+        if len(source.users) > 1 or made_by < 0 or not self.steps[made_by][0].makes_output:
+            raise NonlinearError(f"{node.target}, which works in place on what others may see")
 
     def computing(self, wanted: Sequence[fx.Node]) -> nn.Module:
         graph = fx.Graph()

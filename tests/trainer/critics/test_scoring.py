@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.autograd import backward
 
 from tests.reference.critics_twin import gradient_norm, gradient_normalized
-from trainer.critics import GradientNormalizedCritic, RawCritic, score_both
+from trainer.critics import GradientNormalizedCritic, RawCritic
 from trainer.critics.normalizations import gradient_normalization, normalize
 from trainer.errors import ConfigError
 from trainer.networks import initialize, small
@@ -24,25 +24,6 @@ def images(n: int, dtype: torch.dtype = torch.float64) -> Tensor:
 def test_the_raw_critic_is_the_discriminator() -> None:
     D, x = discriminator(), images(5)
     assert torch.equal(RawCritic(D)(x), D(x))
-
-
-def test_batch_norm_in_the_discriminator_sees_real_and_generated_images_apart() -> None:
-    torch.manual_seed(0)
-    D = small.Discriminator(width=3, size=8, channels=1, norm="batch").double()
-    real, fake = images(6), images(6) * 0.1
-    h_real, h_fake = score_both(RawCritic(D), real, fake)
-    assert torch.equal(h_real, D(real))
-    assert torch.equal(h_fake, D(fake))
-
-
-def test_without_it_they_go_through_in_one_call() -> None:
-    D, (real, fake) = discriminator(), images(12).chunk(2)
-    calls: list[int] = []
-    D.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
-    for critic in (RawCritic(D), GradientNormalizedCritic(D)):
-        h_real, h_fake = score_both(critic, real, fake)
-        assert (len(h_real), len(h_fake)) == (6, 6)
-    assert calls == [12, 12]
 
 
 def test_gradient_normalization_agrees_with_its_slow_twin() -> None:
