@@ -22,6 +22,7 @@ little-endian bytes in MessagePack (lists are accepted there too).
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -40,7 +41,9 @@ Integers = bytes | list[int]
 Floats = bytes | list[float | int | str | bool | None]
 #: float64 little-endian bytes, or a list; a wrong value in a list is rejected by its key, others are kept.
 
-RunId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+#: What a run may be called: it is part of paths and addresses.
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RunId = Annotated[str, Meta(pattern=f"^{RUN_ID.pattern}$")]
 WriterId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Sequence = Annotated[int, Meta(ge=1, le=2**53)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -67,6 +70,14 @@ class Begin(Struct, tag="begin", kw_only=True, forbid_unknown_fields=True):
     process: int = 0
     #: True where this writer goes on with a run that another process began.
     resume: bool = False
+
+
+class Configure(Struct, tag="configure", kw_only=True, forbid_unknown_fields=True):
+    """More of the run's configuration, known only now: each key takes the place of what stood under it."""
+
+    sequence: Sequence
+    time: float
+    config: dict[str, Any]
 
 
 class Attempt(Struct, tag="attempt", kw_only=True, forbid_unknown_fields=True):
@@ -181,7 +192,7 @@ class Gap(Struct, tag="gap", kw_only=True, forbid_unknown_fields=True):
     reason: str
 
 
-Record = Begin | Attempt | Declare | Points | Mark | Image | End | Acknowledgement | Gap
+Record = Begin | Configure | Attempt | Declare | Points | Mark | Image | End | Acknowledgement | Gap
 
 
 class Batch(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -105,7 +105,7 @@ def _left_behind(c: Connection, run_id: str, segments: list[Segment]) -> list[Fi
 
 def _lost(facts: RunFacts) -> list[Finding]:
     match facts.state:
-        case "lost":
+        case "lost" if facts.was_live:
             return [
                 Finding(
                     "lost-run",
@@ -117,8 +117,10 @@ def _lost(facts: RunFacts) -> list[Finding]:
                     sentence="The training process sends nothing any more and did not say goodbye.",
                 )
             ]
-        case "running" | "finished":
+        case "running":
             return [Finding("lost-run", 0, "clear", "the run is heard of again")]
+        case "finished" | "failed":
+            return [Finding("lost-run", 0, "clear", f"the run has {facts.state}, as was heard late")]
     return []
 
 

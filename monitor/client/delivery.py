@@ -117,7 +117,7 @@ class Delivery:
                 dropped=self._dropped(),
                 replayed=self._replayed,
             )
-            self._attempt = batch.attempt
+            self._attempt = max(self._attempt, batch.attempt)
             self._unanswered = portion, msgpack_encoder.encode(batch)
         portion, body = self._unanswered
         try:

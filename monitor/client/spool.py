@@ -35,6 +35,7 @@ SPOOL_BYTES = 2 * 2**30
 
 Single = (
     protocol.Begin
+    | protocol.Configure
     | protocol.Attempt
     | protocol.Declare
     | protocol.Mark

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import socket
 from collections.abc import Iterable
@@ -31,7 +30,6 @@ from monitor.client.transport import HttpTransport
 
 #: What the first record of a run may take: it travels as one.
 MAX_CONFIG = 512 * 1024
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def init(
@@ -60,7 +58,7 @@ def init(
     if resume and id is None:
         raise ValueError("resume needs the id of the run to go on with")
     run_id = id or f"{strftime('%Y%m%d-%H%M%S', gmtime())}-{secrets.token_hex(3)}"
-    if not RUN_ID.fullmatch(run_id):
+    if not protocol.RUN_ID.fullmatch(run_id):
         raise ValueError(f"{run_id!r} is no run id: letters, digits, '.', '_' and '-', 64 at most")
     begin = msgspec.convert(
         {

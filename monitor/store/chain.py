@@ -13,8 +13,8 @@ from monitor.errors import Problem
 from monitor.store.columns import Table
 
 UNKNOWN = -1
-#: Records back to which a repetition can be compared.
-REMEMBERED = 512
+#: Records to which a repetition can be compared: the last ones, and of each batch no more than so many.
+REMEMBERED, OF_A_BATCH = 64, 16
 _LINK = np.dtype([("sequence", "<u8"), ("chain", "<u4")])
 
 
@@ -39,7 +39,7 @@ class Cover:
         """``recent`` with the records of this batch behind it, cut to the latest."""
         if not self.checksums:
             return b""
-        links = np.empty(min(len(self.lasts), REMEMBERED), _LINK)
+        links = np.empty(min(len(self.lasts), OF_A_BATCH), _LINK)
         skipped = len(self.lasts) - len(links)
         links["sequence"] = self.lasts[skipped:]
         chain = zlib.crc32(self.checksums[: 4 * skipped], self.chain)
@@ -80,11 +80,18 @@ def read_cover(batch: protocol.Batch, tables: list[Table]) -> Cover:
 
 
 def is_diverged(batch: protocol.Batch, cover: Cover, high_water: int, chain: int, recent: bytes) -> bool:
-    """Whether the batch says something else than what is stored, as far as either side remembers."""
+    """Whether the batch says something else than what is stored, as far as either side remembers.
+
+    A spool may be damaged after it was delivered: that a known record comes again as a gap tells nothing.
+    """
     if not cover.checksums:
         return False
     links = np.frombuffer(recent, _LINK)
-    for sequence in (batch.first - 1, min(batch.last, high_water)):
+    gaps = (record.sequence for record in batch.records if isinstance(record, protocol.Gap))
+    compared = [batch.first - 1]
+    if not any(sequence <= high_water for sequence in gaps):
+        compared.append(min(batch.last, high_water))
+    for sequence in compared:
         stored = chain if sequence == high_water else _find(links, sequence)
         said = cover.chain if sequence == batch.first - 1 else cover.chain_after(sequence)
         if stored is not None and stored not in {UNKNOWN, said}:

@@ -59,11 +59,16 @@ def issue_command(
         return row
 
 
-def pending_commands(c: Connection, run_id: str, now: float) -> list[protocol.Command]:
-    """What every answer to the run repeats."""
+def pending_commands(c: Connection, run_id: str, attempt: int, now: float) -> list[protocol.Command]:
+    """What every answer to the run repeats while it is in that attempt."""
     rows = c.execute(
         select(Command.id, Command.attempt, Command.kind, Command.parameters, Command.expires)
-        .where(Command.run_id == run_id, Command.outcome.is_(None), Command.expires > now)
+        .where(
+            Command.run_id == run_id,
+            Command.attempt == attempt,
+            Command.outcome.is_(None),
+            Command.expires > now,
+        )
         .order_by(Command.issued, Command.id)
     )
     return [protocol.Command(**row._mapping) for row in rows]

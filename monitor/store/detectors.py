@@ -15,7 +15,7 @@ from monitor.store.chunks import Columns, decode_chunk
 from monitor.store.database import insert_into
 from monitor.store.lineage import Segment, shown_by
 from monitor.store.plain import INT64_MAX, INT64_MIN, float_of
-from monitor.store.schema import Batch, Chunk, DetectorState, Mark, MarkValue, Run, Series, Total
+from monitor.store.schema import Batch, Chunk, DetectorState, Mark, MarkValue, Run, Series, Total, Writer
 from monitor.store.tail import select_series
 
 _MEAN = protocol.DISTRIBUTION_FIELDS.index("mean")
@@ -45,13 +45,21 @@ class RunFacts(NamedTuple):
     attempt: int
     last_seen: float
     message: str
+    #: Whether its main process was heard of while it lived.
+    was_live: bool
 
 
 def run_facts(c: Connection, run_id: str, *, lock: bool = False) -> RunFacts | None:
     """How the run is; with ``lock`` nobody else judges it until the transaction ends."""
+    newest = (
+        select(Writer.state)
+        .where(Writer.run_id == run_id, Writer.rank == 0)
+        .order_by(Writer.began.desc(), Writer.id.desc())
+        .limit(1)
+    )
     query = select(Run.state, Run.attempt, Run.last_seen, Run.message).where(Run.id == run_id)
     row = c.execute(query.with_for_update() if lock else query).first()
-    return None if row is None else RunFacts(*row)
+    return None if row is None else RunFacts(*row, was_live=c.execute(newest).scalar() == "running")
 
 
 def series_by_role(c: Connection, run_id: str) -> dict[str, RoleSeries]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from monitor import protocol
 from monitor.protocol import Rejection
+from monitor.store.attempts import Branches
 from monitor.store.plain import plain_text
 from monitor.store.schema import Writer
 
@@ -25,11 +26,16 @@ class Intake:
     rank: int
     #: The highest number stored before; only what is behind it is new.
     after: int
+    #: The attempt that the batch's records belong to, and what the writer means by numbers of attempts.
+    attempt: int
+    branches: Branches
     #: The run's version once this batch is stored; numbers the batch's row too.
     version: int
     changed: set[str] = field(default_factory=set)
     #: The last step of its points.
     last_step: int | None = None
+    #: When the last of it was said, by the writer's clock.
+    said: float = -math.inf
     #: Whether a rule may find something in it that was not there before.
     is_news: bool = False
     rejected: list[Rejection] = field(default_factory=list)

@@ -65,7 +65,7 @@ def store_points(intake: Intake, tables: list[Table]) -> None:
             run_id=intake.run_id,
             id=intake.version,
             writer=intake.batch.writer,
-            attempt=intake.batch.attempt,
+            attempt=intake.attempt,
             first=max(intake.batch.first, intake.after + 1),
             last=intake.batch.last,
             received=intake.now,
@@ -142,7 +142,7 @@ def _add_totals(intake: Intake, sums: dict[int, _Sum]) -> None:
             {
                 "run_id": intake.run_id,
                 "series_id": series,
-                "attempt": intake.batch.attempt,
+                "attempt": intake.attempt,
                 "count": part.count,
                 "non_finite": part.non_finite,
                 "first_step": part.first_step,
@@ -166,7 +166,7 @@ def _store_mark_values(intake: Intake, marks: dict[tuple[int, int], float]) -> N
         [
             {
                 "run_id": intake.run_id,
-                "attempt": intake.batch.attempt,
+                "attempt": intake.attempt,
                 "index": mark,
                 "series_id": series,
                 "value": text_of(value),

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from sqlalchemy import select, update
+
 from monitor import protocol
 from monitor.store.columns import fault_of_name, show_name
 from monitor.store.commands import acknowledge_command
 from monitor.store.database import insert_into
+from monitor.store.facets import index_run
 from monitor.store.intake import Intake, is_newest
 from monitor.store.plain import LONG, fits_int64, plain_json, plain_text
 from monitor.store.registry import Registry
-from monitor.store.schema import Attempt, Gap, Image, Mark
+from monitor.store.schema import Attempt, Gap, Image, Mark, Run
+
+#: Records that no rule reads.
+_NO_NEWS = protocol.Configure | protocol.Image | protocol.Acknowledgement | protocol.Gap
 
 
 def store_records(intake: Intake) -> None:
@@ -26,10 +32,12 @@ def store_records(intake: Intake) -> None:
     for record in sorted(others, key=lambda record: record.sequence):
         if record.sequence <= intake.after:
             continue
-        intake.is_news |= not isinstance(record, protocol.Image | protocol.Acknowledgement | protocol.Gap)
+        intake.is_news |= not isinstance(record, _NO_NEWS)
         match record:
             case protocol.Begin():
                 intake.changed.add("state")
+            case protocol.Configure():
+                _configure(intake, record)
             case protocol.Attempt():
                 _store_attempt(intake, record)
             case protocol.Declare():
@@ -47,17 +55,28 @@ def store_records(intake: Intake) -> None:
                 _store_gap(intake, record)
 
 
+def _configure(intake: Intake, record: protocol.Configure) -> None:
+    # The run is what its main process says.
+    if intake.rank == 0:
+        config = intake.c.execute(select(Run.config).where(Run.id == intake.run_id)).scalar_one()
+        merged = {**config, **plain_json(record.config)}
+        intake.c.execute(update(Run).where(Run.id == intake.run_id).values(config=merged))
+        index_run(intake.c, intake.run_id)
+        intake.changed.add("state")
+
+
 def _store_attempt(intake: Intake, record: protocol.Attempt) -> None:
     if record.parent >= record.number or not fits_int64(record.number) or not fits_int64(record.from_step):
         intake.reject("attempt", record.number, "it must go back to an earlier one")
         return
+    number = intake.branches.resolve(record.number, record)
     described: dict[str, Any] = {
-        "parent": record.parent,
+        "parent": intake.branches.resolve(record.parent),
         "from_step": record.from_step,
         "reason": plain_text(record.reason, LONG),
         "began": intake.time_of(record.time),
     }
-    insert = insert_into(intake.c, Attempt).values(run_id=intake.run_id, number=record.number, **described)
+    insert = insert_into(intake.c, Attempt).values(run_id=intake.run_id, number=number, **described)
     # A row without a step was made for points whose attempt nobody had described yet.
     intake.c.execute(
         insert.on_conflict_do_update(
@@ -87,7 +106,7 @@ def _store_mark(intake: Intake, record: protocol.Mark) -> None:
         insert_into(intake.c, Mark)
         .values(
             run_id=intake.run_id,
-            attempt=intake.batch.attempt,
+            attempt=intake.attempt,
             index=record.index,
             step=record.step,
             epoch=epoch,
@@ -110,7 +129,7 @@ def _store_image(intake: Intake, record: protocol.Image) -> None:
     intake.c.execute(
         insert_into(intake.c, Image).values(
             run_id=intake.run_id,
-            attempt=intake.batch.attempt,
+            attempt=intake.attempt,
             writer=intake.batch.writer,
             sequence=record.sequence,
             name=record.name,

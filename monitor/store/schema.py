@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Text,
     text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -130,6 +131,19 @@ class Writer(Base):
     dropped: Mapped[int] = mapped_column(default=0)
     began: Mapped[float]
     last_seen: Mapped[float]
+    #: Whether it said that it goes on with a run that another process began.
+    resumed: Mapped[bool] = mapped_column(default=False, server_default=true())
+    __table_args__ = (_of_run(),)
+
+
+class Branch(Base):
+    """Which attempt a writer means by a number (``attempts.py``)."""
+
+    __tablename__ = "branch"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    writer: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int]
     __table_args__ = (_of_run(),)
 
 

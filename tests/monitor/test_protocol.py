@@ -161,7 +161,18 @@ def test_what_the_protocol_does_not_say_is_refused(wrong: dict[str, Any]) -> Non
 def test_every_record_names_its_kind_and_the_kinds_are_all_there() -> None:
     kinds = {kind.__struct_config__.tag for kind in protocol.Record.__args__}
     assert kinds == {
-        *("begin", "attempt", "declare", "points", "mark", "image", "end", "acknowledgement", "gap"),
+        *(
+            "begin",
+            "configure",
+            "attempt",
+            "declare",
+            "points",
+            "mark",
+            "image",
+            "end",
+            "acknowledgement",
+            "gap",
+        ),
     }
 
 

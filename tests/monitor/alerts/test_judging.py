@@ -13,6 +13,7 @@ from monitor.store.database import Database
 from monitor.store.schema import DetectorState, Outbox
 from tests.monitor.alerts.streaming import STEPS, Training
 from tests.monitor.detection.training import between, missing, natural_collapse, training, turn
+from tests.monitor.store.writing import Voice
 
 COLLAPSING = training(70, 1, natural_collapse(50))
 CHANNELS = ("webhook",)
@@ -317,3 +318,21 @@ def test_a_clock_that_jumps_back_a_day_neither_loses_nor_doubles(db: Database) -
 
 def test_a_run_that_is_not_there_is_not_judged(db: Database) -> None:
     assert judge_run(db, "nobody", 0.0, CHANNELS) == frozenset()
+
+
+def test_a_lost_run_whose_end_is_delivered_late_is_no_alert_any_more(db: Database) -> None:
+    voice = Voice(run="run").begin(time=0.0)
+    voice.send(db, now=0.0)
+    runs.mark_lost(db, 100.0, silent_for=60.0)
+    judge_run(db, "run", 100.0)
+    assert [alert["state"] for alert in alerts_of(db)] == ["firing"]
+    voice.say(protocol.End, state="failed", time=50.0).send(db, replayed=True, now=200.0)
+    judge_run(db, "run", 200.0)
+    assert [alert["state"] for alert in alerts_of(db)] == ["resolved"]
+
+
+def test_a_run_that_was_never_heard_of_while_it_lived_did_not_fall_silent(db: Database) -> None:
+    voice = Voice(run="run").begin(time=0.0).log({"a": [1.0]}, [0])
+    voice.send(db, replayed=True, now=100.0)
+    judge_run(db, "run", 100.0)
+    assert alerts_of(db) == []

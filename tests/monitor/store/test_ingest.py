@@ -501,3 +501,38 @@ def test_points_of_an_attempt_nobody_described_are_kept(database: Database) -> N
         "reason": "late",
         "began": NOW,
     }
+
+
+def test_what_is_damaged_after_its_delivery_comes_again_as_a_gap_and_stops_nothing(
+    database: Database,
+) -> None:
+    """The reply was lost with the process, and a page of the spool with the disk."""
+    Voice().begin().log({"a": [1.0, 2.0, 3.0]}, [0, 1, 2]).send(database)
+    again = Voice().begin().log({"a": [1.0]}, [0]).say(protocol.Gap, last=3, reason="damaged")
+    again.log({"a": [3.0, 4.0]}, [2, 3]).send(database)
+    assert points_of(database, "a") == [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)]
+    again.log({"a": [5.0]}, [4]).send(database)
+    assert run_of(database)["gaps"] == []
+
+
+def test_a_run_that_is_delivered_late_was_last_seen_when_it_last_spoke(database: Database) -> None:
+    dead = Voice("dead").begin(time=NOW).log({"a": [1.0, 2.0]}, [0, 1], times=[NOW + 5, NOW + 7])
+    dead.send(database, replayed=True, now=NOW + 1000)
+    run = run_of(database)
+    assert (run["last_seen"], run["writers"][0]["last_seen"]) == (NOW + 7, NOW + 7)
+    dead.say(protocol.End, state="finished", time=NOW + 9).send(database, replayed=True, now=NOW + 1001)
+    run = run_of(database)
+    assert (run["state"], run["last_seen"], run["ended"]) == ("finished", NOW + 9, NOW + 9)
+    # A clock that is ahead of ours has seen nothing yet.
+    Voice("ahead").begin(resume=True, time=NOW + 9).log({"a": [3.0]}, [2], times=[NOW + 10**6]).send(
+        database, replayed=True, now=NOW + 1002
+    )
+    assert run_of(database)["last_seen"] == NOW + 1002
+
+
+def test_a_configuration_may_grow(database: Database) -> None:
+    voice = Voice().begin(config={"lr": 0.1, "name": "x"}).say(protocol.Configure, config={"lr": 0.2})
+    voice.say(protocol.Configure, config={"seed": math.nan}).send(database)
+    assert run_of(database)["config"] == {"lr": 0.2, "name": "x", "seed": "NaN"}
+    Voice("helper").begin(rank=1).say(protocol.Configure, config={"lr": 9}).send(database)
+    assert run_of(database)["config"]["lr"] == 0.2
