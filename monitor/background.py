@@ -16,13 +16,14 @@ from monitor.clock import Clock
 from monitor.settings import Settings
 from monitor.store import census, compactor, images, jobs, runs
 from monitor.store.database import Database
+from monitor.store.retention import Policy, apply_retention
 
 RETRY_SECONDS = 10.0
 SHORTEST_WAIT = 0.1
 LONGEST_WAIT = 3600.0
 COMPACT_SECONDS = 5.0
-#: How long images wait for their run, at least.
-UNCLAIMED_SECONDS = 3600.0
+#: How often what is not kept is deleted, and how long images wait for what names them, at least.
+TIDY_SECONDS = 3600.0
 
 #: Tells open pages: run, version, what changed.
 Publish = Callable[[str, int, frozenset[str]], None]
@@ -75,8 +76,8 @@ class Background:
         self._deliver = Worker("delivery", self._deliver_due)
         self._watch = Worker("watching for lost runs and workers", self._mark_lost)
         self._compact = Worker("compacting", self._compact_due)
-        self._tidy = Worker("tidying", self._drop_unclaimed)
-        self._unclaimed: frozenset[str] = frozenset()
+        self._tidy = Worker("tidying", self._tidy_up)
+        self._unclaimed: frozenset[images.Claim] = frozenset()
         self._workers = [self._judge, self._deliver, self._watch, self._compact, self._tidy]
 
     def start(self) -> None:
@@ -150,9 +151,12 @@ class Background:
                 pause = RETRY_SECONDS
         return pause
 
-    def _drop_unclaimed(self) -> float:
+    def _tidy_up(self) -> float:
+        policy = Policy.of(self._settings.keep_days, self._settings.keep_bytes)
+        for gone in apply_retention(self._database, policy, self._clock()):
+            log.info("run %s (%s) is deleted for its %s", gone.run, gone.name, gone.reason)
         self._unclaimed = images.drop_unclaimed(self._database, self._unclaimed)
-        return UNCLAIMED_SECONDS
+        return TIDY_SECONDS
 
     def _tell(self, run: str, changed: frozenset[str]) -> None:
         with self._database.read() as connection:

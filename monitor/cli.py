@@ -216,6 +216,46 @@ def _service_at(server: str | None, token: str | None) -> Address:
     return address
 
 
+def retention(
+    keep_days: Annotated[
+        float | None, tyro.conf.arg(help="Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
+    ] = None,
+    keep_bytes: Annotated[
+        int | None, tyro.conf.arg(help="Delete the oldest beyond this (default GANWATCH_KEEP_BYTES).")
+    ] = None,
+    dry_run: Annotated[bool, tyro.conf.arg(help="Only say what would be deleted.")] = False,
+    data_dir: DataDir = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Delete the runs that are not kept: none that is running or has the tag `keep`."""
+    from monitor.clock import wall_clock  # noqa: PLC0415
+    from monitor.settings import load_settings  # noqa: PLC0415
+    from monitor.store.database import Database  # noqa: PLC0415
+    from monitor.store.retention import Policy, apply_retention, find_expired  # noqa: PLC0415
+
+    settings = load_settings(data_dir=data_dir, database=database, keep_days=keep_days, keep_bytes=keep_bytes)
+    policy = Policy.of(settings.keep_days, settings.keep_bytes)
+    if policy == Policy():
+        raise Misuse(
+            "keep how much? set --keep-days, --keep-bytes or GANWATCH_KEEP_DAYS, GANWATCH_KEEP_BYTES"
+        )
+    stored = Database(settings.database_url)
+    try:
+        stored.migrate()
+        if dry_run:
+            with stored.read() as connection:
+                gone = find_expired(connection, policy, wall_clock())
+        else:
+            gone = apply_retention(stored, policy, wall_clock())
+    finally:
+        stored.close()
+    for run in gone:
+        print(f"{run.run} ({run.name}): {run.size} bytes, for its {run.reason}")
+    verb = "would be deleted" if dry_run else "deleted"
+    noun = "run" if len(gone) == 1 else "runs"
+    print(f"{len(gone)} {noun} with {sum(run.size for run in gone)} bytes {verb}")
+
+
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
@@ -228,6 +268,7 @@ def main() -> None:
                 "doctor": doctor,
                 "token": token,
                 "migrate": migrate,
+                "retention": retention,
             },
             prog="ganwatch",
             description="Watches GAN training as it happens.",

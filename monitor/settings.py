@@ -66,6 +66,16 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds of silence after which a run is shown as lost, and a job taken from its worker.",
     )
+    keep_days: float = Field(
+        default=0.0,
+        ge=0,
+        description="Days of silence after which a run is deleted, but for those tagged `keep`; 0 keeps all.",
+    )
+    keep_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Bytes of points and images beyond which the oldest such runs are deleted; 0 keeps all.",
+    )
     max_body: int = Field(default=32 * 2**20, ge=1024, description="Largest request body, in bytes.")
     body_timeout: float = Field(default=60.0, gt=0, description="Seconds a request body may take to arrive.")
     max_pixels: int = Field(default=2**24, ge=1, description="Largest image, in pixels.")

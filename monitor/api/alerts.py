@@ -11,12 +11,14 @@ from starlette.responses import Response
 from monitor.api.answers import Json
 from monitor.api.parameters import RUN_PATTERN, RunInPath
 from monitor.api.service import HasService, Service
-from monitor.store import alerts, census
+from monitor.store import alert_documents, alerts, census
 from monitor.store.lineage import find_lineage
 
 AlertState = Literal["pending", "firing", "resolved"]
 StateInQuery = Annotated[AlertState | None, Query(description="Only alerts in this state.")]
 RunInQuery = Annotated[str | None, Query(pattern=RUN_PATTERN, description="Only alerts of this run.")]
+CursorInQuery = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
+LimitInQuery = Annotated[int, Query(ge=1, le=200)]
 AlertInPath = Annotated[str, Path(alias="alert", pattern=r"^[0-9a-f]{32}$", description="The alert's id.")]
 
 router = APIRouter(tags=["alerts"])
@@ -29,18 +31,32 @@ class Acknowledgement(BaseModel):
 
 
 @router.get("/alerts", summary="Alerts of all runs", response_class=Response)
-def list_all(service: HasService, state: StateInQuery = None, run: RunInQuery = None) -> Response:
+def list_all(
+    service: HasService,
+    *,
+    state: StateInQuery = None,
+    run: RunInQuery = None,
+    cursor: CursorInQuery = None,
+    limit: LimitInQuery = 100,
+) -> Response:
     """The newest first."""
     with service.database.read() as connection:
-        return Json({"alerts": alerts.list_alerts(connection, run, state)})
+        return Json(alert_documents.list_alerts(connection, run, state, cursor, limit))
 
 
 @router.get("/runs/{run}/alerts", summary="Alerts of a run", response_class=Response)
-def list_of_run(run: RunInPath, service: HasService, state: StateInQuery = None) -> Response:
+def list_of_run(
+    run: RunInPath,
+    service: HasService,
+    *,
+    state: StateInQuery = None,
+    cursor: CursorInQuery = None,
+    limit: LimitInQuery = 100,
+) -> Response:
     """The newest first."""
     with service.database.read() as connection:
         find_lineage(connection, run)
-        return Json({"alerts": alerts.list_alerts(connection, run, state)})
+        return Json(alert_documents.list_alerts(connection, run, state, cursor, limit))
 
 
 @router.post("/runs/{run}/alerts/{alert}/acknowledge", summary="Say who has seen it", response_class=Response)

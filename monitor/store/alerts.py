@@ -7,21 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from monitor.alerts import lifecycle
 from monitor.alerts.lifecycle import INACTIVE, Episode, Observation
 from monitor.errors import Problem
 from monitor.store import outbox
+from monitor.store.alert_documents import get_alert
 from monitor.store.database import Database, insert_into
-from monitor.store.lineage import find_lineage, shown_by
 from monitor.store.plain import plain_json, plain_text
-from monitor.store.schema import Alert, Image, Run, Transition
-
-#: Grids shown before the onset, and from the onset on, of each name.
-IMAGES_BEFORE, IMAGES_FROM = 2, 3
-#: Alerts in one answer, the newest first.
-LIMIT = 1000
+from monitor.store.schema import Alert, Run, Transition
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,9 @@ def load_episode(c: Connection, run_id: str, attempt: int, rule: str) -> Episode
 
 
 def _episode_of(c: Connection, row: Any) -> Episode:
-    count = len(_transitions(c, row.run_id, row.id))
+    count = c.execute(
+        select(func.count()).where(Transition.run_id == row.run_id, Transition.alert_id == row.id)
+    ).scalar_one()
     return Episode(
         row.episode,
         row.state,
@@ -110,23 +107,6 @@ def unresolved(c: Connection, run_id: str, before_attempt: int) -> list[tuple[st
         )
     )
     return [(row.rule, row.attempt, row.detected_step) for row in rows]
-
-
-def list_alerts(c: Connection, run_id: str | None = None, state: str | None = None) -> list[dict[str, Any]]:
-    """Alerts as people see them, the newest first."""
-    conditions: list[ColumnElement[bool]] = []
-    if run_id is not None:
-        conditions.append(Alert.run_id == run_id)
-    if state is not None:
-        conditions.append(Alert.state == state)
-    return _documents(c, conditions)
-
-
-def get_alert(c: Connection, run_id: str, key: str) -> dict[str, Any]:
-    found = _documents(c, [Alert.run_id == run_id, Alert.id == plain_text(key)])
-    if not found:
-        raise Problem(404, "unknown-alert", f"Run {run_id!r} has no alert {plain_text(key)!r}.")
-    return found[0]
 
 
 def acknowledge(db: Database, run_id: str, key: str, by: str, now: float) -> dict[str, Any]:
@@ -201,67 +181,3 @@ def _add_transition(c: Connection, run_id: str, key: str, transition: lifecycle.
             reason=plain_text(transition.reason),
         )
     )
-
-
-def _transitions(c: Connection, run_id: str, key: str) -> list[dict[str, Any]]:
-    rows = c.execute(
-        select(Transition.time, Transition.state, Transition.reason)
-        .where(Transition.run_id == run_id, Transition.alert_id == key)
-        .order_by(Transition.number)
-    )
-    return [dict(row._mapping) for row in rows]
-
-
-def _documents(c: Connection, conditions: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
-    rows = c.execute(
-        select(
-            Alert.id,
-            Alert.run_id.label("run"),
-            Run.name.label("run_name"),
-            Alert.attempt,
-            Alert.rule,
-            Alert.state,
-            Alert.severity,
-            Alert.title,
-            Alert.sentence,
-            Alert.onset_step,
-            Alert.onset_epoch,
-            Alert.detected_step,
-            Alert.detected_epoch,
-            Alert.signals,
-            Alert.began,
-            Alert.updated,
-            Alert.resolved,
-            Alert.acknowledged,
-            Alert.acknowledged_by,
-        )
-        .join(Run, Run.id == Alert.run_id)
-        .where(*conditions)
-        .order_by(Alert.began.desc(), Alert.id)
-        .limit(LIMIT)
-    ).all()
-    return [
-        {
-            **row._mapping,
-            "transitions": _transitions(c, row.run, row.id),
-            "images": _images_around(c, row.run, row.attempt, row.onset_step),
-        }
-        for row in rows
-    ]
-
-
-def _images_around(c: Connection, run_id: str, attempt: int, step: int | None) -> list[dict[str, Any]]:
-    if step is None:
-        return []
-    shown = shown_by(find_lineage(c, run_id, attempt), Image.attempt, Image.step)
-    base = select(Image.name, Image.step, Image.digest).where(Image.run_id == run_id, shown)
-    names = c.execute(
-        select(Image.name).where(Image.run_id == run_id).distinct().order_by(Image.name)
-    ).scalars()
-    images: list[dict[str, Any]] = []
-    for name in names.all():
-        earlier = base.where(Image.name == name, Image.step < step).order_by(Image.step.desc())
-        later = base.where(Image.name == name, Image.step >= step).order_by(Image.step)
-        found = [*c.execute(earlier.limit(IMAGES_BEFORE)).all()[::-1], *c.execute(later.limit(IMAGES_FROM))]
-        images += [dict(row._mapping) for row in found]
-    return images

@@ -20,7 +20,8 @@ from monitor.store.summaries import (
     FANOUT,
     Entries,
     count_entries,
-    parse_entries,
+    decode_entries,
+    encode_entries,
     summarize,
     summarize_entries,
 )
@@ -150,7 +151,7 @@ class _Tree:
                     **self._key,
                     "level": level,
                     "number": row + at // BLOCK,
-                    "entries": entries[at : at + BLOCK].tobytes(),
+                    "entries": encode_entries(entries[at : at + BLOCK]),
                 }
                 for at in range(0, len(entries), BLOCK)
             )
@@ -178,7 +179,7 @@ class _Tree:
                 *self._where(Summary), Summary.level == level, Summary.number == number
             )
         ).scalar_one()
-        return parse_entries(row, width)
+        return decode_entries(row, width)
 
     def _where(self, table: type[Chunk] | type[Summary]) -> list[Any]:
         return [getattr(table, column) == value for column, value in self._key.items()]

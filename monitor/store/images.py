@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, and_, delete, exists, select, update
 
 from monitor.store.database import Database, insert_into
 from monitor.store.lineage import find_lineage, shown_by
 from monitor.store.schema import Blob, Image, Run
+
+
+class Claim(NamedTuple):
+    """An image of a run."""
+
+    run: str
+    digest: str
 
 
 class StoredImage(NamedTuple):
@@ -72,12 +79,16 @@ def list_images(
     return [dict(row._mapping) for row in c.execute(query)]
 
 
-def drop_unclaimed(db: Database, suspected: frozenset[str]) -> frozenset[str]:
-    """Delete the images of suspected runs that still have not begun; answer with those to suspect next."""
-    has_run = select(Run.id).where(Run.id == Blob.run_id).exists()
+def drop_unclaimed(db: Database, suspected: frozenset[Claim]) -> frozenset[Claim]:
+    """Delete the suspected images that still no record names; answer with those to suspect next.
+
+    An image is uploaded before the batch that names it, and maybe before its run has begun.
+    """
     with db.read() as c:
-        found = frozenset(c.execute(select(Blob.run_id).where(~has_run).distinct()).scalars())
-    for run_id in found & suspected:
+        stored, named = select(Blob.run_id, Blob.digest), select(Image.run_id, Image.digest)
+        found = frozenset(Claim(*row) for row in c.execute(stored.except_(named)))
+    is_named = exists().where(Image.run_id == Blob.run_id, Image.digest == Blob.digest)
+    for run_id, digest in found & suspected:
         with db.write() as c:
-            c.execute(delete(Blob).where(Blob.run_id == run_id, ~has_run))
+            c.execute(delete(Blob).where(Blob.run_id == run_id, Blob.digest == digest, ~is_named))
     return found - suspected

@@ -5,7 +5,17 @@ The compacted points of a series and attempt are numbered from 0. Entry ``g`` of
 level below. Row ``r`` of a level in the table ``summary`` holds its entries ``64 r`` to ``64 r + 63``. A
 level exists where the one below has more than one row. Only its last entry may stand for fewer points.
 
-An entry, little-endian, is
+A row, little-endian, is
+
+==============  ============================================================================
+uint8           version of this format, 1
+uint8           ``w``: 1 for scalars, 11 for distributions
+uint16          how many entries follow
+uint32          CRC-32 of the entries
+bytes           the entries
+==============  ============================================================================
+
+and an entry
 
 ==============  ============================================================================
 uint32          ``count`` of points
@@ -15,11 +25,16 @@ float64 * 2     ``min_time``, ``max_time``
 float64         ``last_time``, of the last point: the latest to come of those at ``max_step``
 float64 * 2     ``min``, ``max`` of what is finite; NaN where nothing is
 float64         ``mean`` of what is finite; of distributions the sum of ``n``
-float64 * w     ``last``: the value of the last point, ``w`` 1 for scalars, 11 for distributions
+float64 * w     ``last``: the value of the last point
 ==============  ============================================================================
+
+Rows of schema 0002 and before had no header. They are told by their length, and replaced as a series grows.
 """
 
 from __future__ import annotations
+
+import struct
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +46,9 @@ from monitor.store.chunks import ChunkError, Columns
 BLOCK = 64
 #: Entries that one of the next level summarizes.
 FANOUT = 8
+
+VERSION = 1
+_HEADER = struct.Struct("<BBHI")
 
 _MIN, _MAX, _N = (DISTRIBUTION_FIELDS.index(field) for field in ("min", "max", "n"))
 
@@ -69,11 +87,26 @@ def top_level(points: int) -> int:
     return level
 
 
-def parse_entries(rows: bytes, width: int) -> Entries:
+def encode_entries(entries: Entries) -> bytes:
+    """A row of entries."""
+    content = entries.tobytes()
+    return _HEADER.pack(VERSION, entries["last"].shape[1], len(entries), zlib.crc32(content)) + content
+
+
+def decode_entries(row: bytes, width: int) -> Entries:
+    """The entries of a row; :class:`ChunkError` where it is not what was written."""
     kind = entry_type(width)
-    if len(rows) % kind.itemsize:
+    if len(row) % kind.itemsize == 0:
+        return np.frombuffer(row, kind)
+    if len(row) < _HEADER.size:
         raise ChunkError("a summary ends early")
-    return np.frombuffer(rows, kind)
+    version, found_width, count, checksum = _HEADER.unpack_from(row)
+    if (version, found_width) != (VERSION, width):
+        raise ChunkError("unknown version of a summary")
+    content = memoryview(row)[_HEADER.size :]
+    if len(content) != count * kind.itemsize or zlib.crc32(content) != checksum:
+        raise ChunkError("the checksum of a summary does not match")
+    return np.frombuffer(content, kind)
 
 
 def entries_of(columns: Columns) -> Entries:

@@ -1,7 +1,9 @@
 """The points of a batch as they lie in ``batch.payload`` until they are compacted. All numbers little-endian:
 
 ======================  ====================================================================
-1 byte                  version of this format, 1
+uint8                   version of this format, 2
+uint8 * 3               0
+uint32                  CRC-32 of all that follows
 then groups, each
 uint16                  ``width`` of a value: 1 for scalars, 11 for distributions
 uint32                  ``columns``
@@ -12,12 +14,14 @@ float64 * rows          times
 float64 * all           ``columns * rows * width`` values, column after column, row after row
 ======================  ====================================================================
 
-A column in which a value was refused is a group of its own, with the rows that remain.
+A column in which a value was refused is a group of its own, with the rows that remain. Version 1 had neither
+the zeros nor the checksum; what it wrote is still read.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -26,7 +30,8 @@ from numpy.typing import NDArray
 
 from monitor.store.chunks import ChunkError, Columns
 
-VERSION = 1
+VERSION = 2
+_START = struct.Struct("<B3xI")
 _HEADER = struct.Struct("<HII")
 
 
@@ -41,7 +46,7 @@ class Group:
 
 
 def encode_tail(groups: Iterable[Group]) -> bytes:
-    parts = [bytes([VERSION])]
+    parts: list[bytes] = []
     for group in groups:
         columns, rows, width = group.values.shape
         parts += [
@@ -51,14 +56,13 @@ def encode_tail(groups: Iterable[Group]) -> bytes:
             group.times.astype("<f8").tobytes(),
             group.values.astype("<f8").tobytes(),
         ]
-    return b"".join(parts)
+    body = b"".join(parts)
+    return _START.pack(VERSION, zlib.crc32(body)) + body
 
 
 def decode_tail(payload: bytes) -> Iterator[Group]:
     """The groups, as views of the payload."""
-    if payload[:1] != bytes([VERSION]):
-        raise ChunkError("unknown version of a batch")
-    at = 1
+    at = _first_group(payload)
     while at < len(payload):
         if at + _HEADER.size > len(payload):
             raise ChunkError("a batch ends early")
@@ -75,6 +79,17 @@ def decode_tail(payload: bytes) -> Iterator[Group]:
         values = np.frombuffer(payload, "<f8", columns * rows * width, at)
         at += values.nbytes
         yield Group(series, steps, times, values.reshape(columns, rows, width))
+
+
+def _first_group(payload: bytes) -> int:
+    """Where the groups begin."""
+    if payload[:1] == b"\x01":
+        return 1
+    if len(payload) < _START.size or payload[:4] != bytes([VERSION, 0, 0, 0]):
+        raise ChunkError("unknown version of a batch")
+    if zlib.crc32(memoryview(payload)[_START.size :]) != _START.unpack_from(payload)[1]:
+        raise ChunkError("the checksum of a batch does not match")
+    return _START.size
 
 
 def select_series(payloads: Iterable[bytes], wanted: Iterable[int] | None = None) -> dict[int, Columns]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from monitor.store.chunks import FULL, ChunkError, Columns, decode_chunk
 from monitor.store.schema import Chunk, Summary
-from monitor.store.summaries import BLOCK, FANOUT, Entries, count_entries, parse_entries, top_level
+from monitor.store.summaries import BLOCK, FANOUT, Entries, count_entries, decode_entries, top_level
 
 Numbers = NDArray[np.int64]
 Statement = Select[int, bytes]
@@ -87,7 +87,9 @@ class Tree:
     def _read_entries(self, level: int, numbers: Numbers) -> Entries:
         rows = np.unique(numbers // BLOCK)
         found = {row.number: row.entries for row in self._fetch(_SUMMARIES, rows, level=level)}
-        content = parse_entries(b"".join(found.get(row, b"") for row in rows.tolist()), self._width)
+        if missing := [row for row in rows.tolist() if row not in found]:
+            raise ChunkError(f"summary {missing[0]} of a series is missing")
+        content = np.concatenate([decode_entries(found[row], self._width) for row in rows.tolist()])
         sizes = np.minimum(count_entries(self._compacted, level) - rows * BLOCK, BLOCK)
         if len(content) != sizes.sum():
             raise ChunkError("the summaries of a series do not fit its points")

@@ -14,6 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from monitor import protocol
+from monitor.store.database import Database
+from tests.monitor.store.writing import Voice
+
 
 def environment(**settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GANWATCH_")}
@@ -186,3 +190,20 @@ def test_what_waited_without_a_server_is_delivered_by_sync(tmp_path: Path) -> No
             assert browser.get(address).json()["state"] == "finished"
             points = browser.get(f"{address}/points", params={"name": "loss/g"}).json()["series"]["loss/g"]
             assert points["last"] == [step / 2 for step in range(100)]
+
+
+def test_retention_says_what_it_would_delete_and_then_deletes_just_that(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/.ganwatch/ganwatch.db")
+    database.migrate()
+    for name, tags in (("old", []), ("kept", ["keep"])):
+        voice = Voice(run=name).begin(tags=tags).log({"a": [1.0]}, [1]).say(protocol.End, state="finished")
+        voice.send(database)
+    database.close()
+    assert_one_clear_line(run("retention", cwd=tmp_path), "--keep-days", "GANWATCH_KEEP_BYTES")
+    told = run("retention", "--keep-days", "30", "--dry-run", cwd=tmp_path)
+    assert "old (n)" in told.stdout
+    assert "1 run with" in told.stdout
+    assert run("retention", cwd=tmp_path, GANWATCH_KEEP_DAYS="30").stdout.replace("deleted", "") == (
+        told.stdout.replace("would be deleted", "")
+    )
+    assert run("retention", "--keep-days", "30", cwd=tmp_path).stdout.startswith("0 runs")

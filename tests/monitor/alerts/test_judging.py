@@ -8,7 +8,7 @@ from sqlalchemy import event, select, update
 from monitor import protocol
 from monitor.alerts import turning_points
 from monitor.alerts.judging import judge_run
-from monitor.store import alerts, census, compactor, runs
+from monitor.store import alert_documents, census, compactor, runs
 from monitor.store.database import Database
 from monitor.store.schema import DetectorState, Outbox
 from tests.monitor.alerts.streaming import STEPS, Training
@@ -21,7 +21,7 @@ CHANNELS = ("webhook",)
 
 def alerts_of(db: Database, run: str = "run") -> list[dict[str, Any]]:
     with db.read() as c:
-        return alerts.list_alerts(c, run)
+        return alert_documents.list_alerts(c, run)["alerts"]
 
 
 def waiting(db: Database) -> list[tuple[str, str]]:

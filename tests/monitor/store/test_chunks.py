@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from monitor.store.chunks import FULL, ChunkError, Columns, decode_chunk, encode_chunk
+from monitor.store.summaries import decode_entries, encode_entries, summarize
 from monitor.store.tail import Group, decode_tail, encode_tail, select_series
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -99,12 +101,45 @@ def test_the_tail_keeps_every_bit(scalars: Columns, distributions: Columns) -> N
     assert set(select_series([encode_tail(groups)])) == {3, 5}
 
 
+def tail_of(part: Columns) -> bytes:
+    return encode_tail([Group(np.array([1], np.uint32), part.steps, part.times, part.values[None])])
+
+
+@given(columns(), st.integers(0), st.integers(1, 255))
+def test_a_damaged_byte_of_the_tail_is_always_found(part: Columns, at: int, change: int) -> None:
+    payload = bytearray(tail_of(part))
+    payload[at % len(payload)] ^= change
+    with pytest.raises(ChunkError):
+        list(decode_tail(bytes(payload)))
+
+
 @given(columns(), st.integers(0))
 def test_a_tail_that_ends_early_is_found(part: Columns, at: int) -> None:
-    payload = encode_tail([Group(np.array([1], np.uint32), part.steps, part.times, part.values[None])])
-    at %= len(payload)
-    if at == 1:
-        assert list(decode_tail(payload[:at])) == []
-        return
+    payload = tail_of(part)
     with pytest.raises(ChunkError):
-        list(decode_tail(payload[:at]))
+        list(decode_tail(payload[: at % len(payload)]))
+
+
+@given(columns())
+def test_a_tail_of_the_first_version_is_still_read(part: Columns) -> None:
+    old = b"\x01" + tail_of(part)[8:]
+    assert bits_of(select_series([old])[1]) == bits_of(part)
+
+
+@given(columns(), st.integers(0), st.integers(1, 255))
+def test_a_damaged_byte_of_a_summary_is_always_found(part: Columns, at: int, change: int) -> None:
+    entries = summarize(part)
+    width = part.values.shape[1]
+    row = bytearray(encode_entries(entries))
+    assert decode_entries(bytes(row), width).tobytes() == entries.tobytes()
+    assert decode_entries(entries.tobytes(), width).tobytes() == entries.tobytes()
+    row[at % len(row)] ^= change
+    with pytest.raises(ChunkError):
+        decode_entries(bytes(row), width)
+
+
+@given(st.binary(max_size=400), st.sampled_from([1, 11]))
+def test_noise_is_no_tail_and_no_summary_that_crashes(noise: bytes, width: int) -> None:
+    for decode in (lambda: list(decode_tail(noise)), lambda: decode_entries(noise, width)):
+        with contextlib.suppress(ChunkError):
+            decode()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from monitor import protocol
 from monitor.alerts.judging import judge_run
 from monitor.errors import Misuse
-from monitor.store import alerts, images, marks, runs, series
+from monitor.store import alert_documents, images, marks, picture, runs, series
 from monitor.store.compactor import compact
 from monitor.store.copying import copy_store, store_at
 from monitor.store.database import Database
@@ -65,11 +65,11 @@ def answers(c: Connection) -> Iterator[Any]:
         yield (declared := series.list_series(c, run))
         yield marks.list_marks(c, run)
         yield images.list_images(c, run)
-        yield alerts.list_alerts(c, run, None)
+        yield alert_documents.list_alerts(c, run, None)
         names = [entry["name"] for entry in declared]
         for buckets in (3, 1000):
-            yield series.query_points(c, run, names, buckets)
-        yield series.query_points(c, run, names, 1000, attempt=0)
+            yield picture.query_points(c, run, names, buckets)
+        yield picture.query_points(c, run, names, 1000, attempt=0)
     yield images.get_image(c, "strange", "ab" * 32)
 
 

@@ -202,17 +202,20 @@ def test_an_image_may_arrive_before_its_run(database: Database) -> None:
         assert list_images(c, "r")[0]["width"] == 1
 
 
-def test_images_whose_run_never_comes_are_dropped_the_second_time_they_are_found(database: Database) -> None:
-    begin(database, "here")
-    for run in ("here", "late", "never"):
-        put_image(database, run, "1" * 64, media_type="image/png", width=1, height=1, data=b"x")
+def test_images_that_nothing_names_are_dropped_the_second_time_they_are_found(database: Database) -> None:
+    named, unnamed = "1" * 64, "2" * 64
+    voice = begin(database, "here").say(protocol.Image, name="s", step=0, digest=named)
+    voice.send(database)
+    for run, digest in (("here", named), ("here", unnamed), ("late", named), ("never", named)):
+        put_image(database, run, digest, media_type="image/png", width=1, height=1, data=b"x")
     suspected = drop_unclaimed(database, frozenset())
-    assert suspected == {"late", "never"}
-    begin(database, "late")
+    assert suspected == {("here", unnamed), ("late", named), ("never", named)}
+    begin(database, "late").say(protocol.Image, name="s", step=0, digest=named).send(database)
     assert drop_unclaimed(database, suspected) == frozenset()
     with database.read() as c:
-        kept = [run for run in ("here", "late", "never") if get_image(c, run, "1" * 64)]
-    assert kept == ["here", "late"]
+        stored = [(run, digest) for run in ("here", "late", "never") for digest in (named, unnamed)]
+        kept = [(run, digest) for run, digest in stored if get_image(c, run, digest)]
+    assert kept == [("here", named), ("late", named)]
 
 
 def test_marks_and_images_follow_the_lineage(database: Database) -> None:
