@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch_fidelity import feature_extractor_inceptionv3  # type: ignore[import-untyped]
 
 from tests.trainer.fidelity.measured import images, settings
-from trainer.config import Config, Fidelity, Network
+from trainer.config import Config, Fidelity, Metric, Network
 from trainer.data import load
 from trainer.errors import ConfigError, FidelityError
 from trainer.fidelity.feature_network import RESIZES, FeatureNetwork
@@ -79,6 +80,27 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pt")
     with pytest.raises(FidelityError, match=r"cifar10-resnet20 cannot be loaded from .*other\.pt"):
         FeatureNetwork(settings(tmp_path / "other.pt"), CPU)
+
+
+@pytest.mark.slow
+def test_the_networks_of_the_literature_are_asked_for_its_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With weights as they are initialized: its own can only be fetched."""
+    inception = feature_extractor_inceptionv3.FeatureExtractorInceptionV3
+    with monkeypatch.context() as patch:
+        patch.setattr(inception, "load_state_dict", lambda self, weights: None)
+        patch.setattr(feature_extractor_inceptionv3, "load_state_dict_from_url", lambda *_, **__: {})
+        weights = inception("inception-v3-compat", ["2048"]).state_dict()
+    torch.save(weights, tmp_path / "inception.pth")
+    metrics: tuple[Metric, ...] = ("inception-score", "fid", "kid", "precision-recall")
+    network = FeatureNetwork(Fidelity(weights=tmp_path / "inception.pth", metrics=metrics), CPU)
+    found = network.features([images(3).images, images(2).images])
+    assert {layer: tuple(features.shape) for layer, features in found.items()} == {
+        "2048": (5, 2048),
+        "logits_unbiased": (5, 1008),
+    }
+    assert network.layers == dict.fromkeys(metrics, "2048") | {"inception-score": "logits_unbiased"}
 
 
 @pytest.mark.parametrize(
