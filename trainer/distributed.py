@@ -30,6 +30,9 @@ Numbers = Mapping[str, Tensor]
 
 #: How long one process may let the others wait, as rank 0 does while it measures.
 PATIENCE: Final = timedelta(minutes=60)
+#: How long rank 0 may take to say that training failed, before it is taken for dead.
+BEREAVED: Final = timedelta(seconds=5)
+SPOKEN: Final = "ganwatch/spoken"
 #: What ``torchrun`` sets in every process that it starts.
 SET_BY_TORCHRUN: Final = frozenset({"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
 
@@ -58,6 +61,9 @@ class Ranks(Protocol):
     def share(self, make: Callable[[], T]) -> T:
         """What rank 0 makes, or why it cannot, for all. The others do not make it."""
 
+    def must_speak(self) -> bool:
+        """To be asked where training failed: whether this process has to say so because rank 0 died."""
+
 
 class Alone:
     """One process, which has nobody to ask."""
@@ -83,6 +89,9 @@ class Alone:
     def share(self, make: Callable[[], T]) -> T:
         return make()
 
+    def must_speak(self) -> bool:
+        return False
+
 
 ALONE: Final = Alone()
 
@@ -93,6 +102,7 @@ class Together:
     def __init__(self) -> None:
         self.rank = dist.get_rank()
         self.count = dist.get_world_size()
+        self.store = dist.distributed_c10d._get_default_store()
 
     def prepare(self, network: nn.Module) -> nn.Module:
         if all(parameter.is_cuda for parameter in network.parameters()):
@@ -147,6 +157,19 @@ class Together:
         if isinstance(made[0], TrainingError):
             raise made[0]
         return made[0]  # type: ignore[return-value]  # it was filled in by rank 0
+
+    def must_speak(self) -> bool:
+        try:
+            if self.rank == 0:
+                self.store.set(SPOKEN, "")
+                return False
+            try:
+                self.store.wait([SPOKEN], BEREAVED)
+            except dist.DistError:
+                return self.store.add("ganwatch/speakers", 1) == 1
+        except RuntimeError:  # the store has died with them
+            return False
+        return False
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from trainer.objective import Objective, accumulated
 from trainer.optimizer import ResumableAdam
 from trainer.randomness import Latents, ProcessGenerators, seeded
 from trainer.schedule import Schedule
+from trainer.speed import Calls
 from trainer.stopping import Stopping
 from trainer.watching import Evaluation, Run, Subject, WatchFactory
 
@@ -55,11 +56,13 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     quiet: bool = False,
 ) -> Outcome:
     # What is trained, and what it is trained with.
+    calls = Calls(config.speed, device)
     with seeded(config.seed):
-        G, D = (ranks.prepare(network.to(device)) for network in networks.build(config))
+        G, D = (ranks.prepare(calls.place(network)) for network in networks.build(config))
+    generate = calls.generator(G)
     critic = build_critic(config.critic, D)
     share: dict[str, int] = {"rank": ranks.rank, "ranks": ranks.count}
-    objective = Objective(config, critic, device, **share)
+    objective = Objective(config, calls.critic(critic), device, **share)
     optimizer_G = ResumableAdam(G, config.lr.g, config.adam)
     optimizer_D = ResumableAdam(D, config.lr.d, config.adam, clip=config.clip)
     average = MovingAverage(G, config.ema)
@@ -101,13 +104,14 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     while step < schedule.last_step and not stopping.asked():
         rate_G, rate_D = (optimizer.set_rate(schedule.rate(step)) for optimizer in (optimizer_G, optimizer_D))
         numbers: dict[str, Tensor] = {}
+        calls.begin_step()
 
         # The discriminator: n_dis steps, each on new real images and new latents.
         for turn in range(config.n_dis):
             real = Labelled(*data.draw_labelled())
             z, y = latents.draw_labelled(config.batch.d)
             with torch.no_grad():
-                fake = Labelled(G(z, y), y)
+                fake = Labelled(generate(z, y), y)
             batch = objective.prepared(real, fake, step=step, turn=turn)
             optimizer_D.zero_grad()
             numbers |= accumulated((objective.discriminator(part) for part in batch.parts(n)), n)
@@ -117,7 +121,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
         # The generator: one step through the critic, whose own weights need no gradient now.
         D.requires_grad_(False)
         generated = (
-            Labelled(G(z, y), y) for z, y in Labelled(*latents.draw_labelled(config.batch.g)).parts(n)
+            Labelled(generate(z, y), y) for z, y in Labelled(*latents.draw_labelled(config.batch.g)).parts(n)
         )
         optimizer_G.zero_grad()
         numbers |= accumulated((objective.generator(fakes, real, step=step) for fakes in generated), n)

@@ -22,6 +22,7 @@ from trainer.following import Nowhere, Silent
 from trainer.loop import Outcome, train
 from trainer.options import Options
 from trainer.schedule import Schedule
+from trainer.speed import refuse_impossible
 from trainer.stopping import Stopping, never
 from trainer.training_directory import RunRecord, TrainingDirectory
 from trainer.watching import Unwatched, probes
@@ -66,6 +67,7 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
         if config.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be
             torch.use_deterministic_algorithms(True)
+        refuse_impossible(config.speed, device)
         images = data.load(config)
         beginning = ranks.share(lambda: find_beginning(config, options, assignment, held))
         directory, step = beginning.directory, beginning.step
@@ -82,19 +84,27 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
             logger.info("%d processes, each with the batch of the settings", ranks.count)
         if leads:
             directory.write_record(replace(beginning.record, ended_at=None))
-        with logging_redirect_tqdm():
-            outcome = train(
-                config,
-                images,
-                run if leads else Silent(),
-                watch_with=probes if leads and options.probes else Unwatched,
-                checkpoints=directory.checkpoints if leads else Nowhere(),
-                stopping=stopping,
-                device=device,
-                ranks=ranks,
-                resume=beginning.checkpoint,
-                quiet=options.quiet or not leads,
-            )
+        try:
+            with logging_redirect_tqdm():
+                outcome = train(
+                    config,
+                    images,
+                    run if leads else Silent(),
+                    watch_with=probes if leads and options.probes else Unwatched,
+                    checkpoints=directory.checkpoints if leads else Nowhere(),
+                    stopping=stopping,
+                    device=device,
+                    ranks=ranks,
+                    resume=beginning.checkpoint,
+                    quiet=options.quiet or not leads,
+                )
+        except BaseException as problem:
+            if ranks.must_speak():
+                # As a further process of rank 0, whose word it is.
+                open_run(beginning, config, options, ranks, attempt=run.attempt, rank=0).finish(
+                    "failed", f"rank 0 died ({problem})"
+                )
+            raise
         message = f"{outcome.stopped} at step {outcome.step}" if outcome.stopped else ""
         if leads:
             directory.write_record(replace(beginning.record, ended_at=outcome.step))
@@ -130,34 +140,43 @@ def find_beginning(
 
 def begin_run(beginning: Beginning, config: Config, options: Options, ranks: Ranks) -> monitor.Run:
     """Every process writes the same run; rank 0 begins, so that the others know the attempt."""
-
-    def begin(attempt: int | None) -> monitor.Run:
-        try:
-            return monitor.init(
-                id=beginning.record.run,
-                project=beginning.record.project,
-                name=beginning.record.name,
-                tags=options.tags,
-                config=to_dict(config) | ({"processes": ranks.count} if ranks.count > 1 else {}),
-                server=options.server,
-                resume=beginning.is_known,
-                rank=ranks.rank,
-                commands=("stop",),
-                attempt=attempt,
-            )
-        except ValueError as problem:
-            raise ConfigError(f"no run can begin: {problem}") from problem
-
     begun: list[monitor.Run] = []
 
     def lead() -> int:
-        begun.append(begin(beginning.attempt))
+        begun.append(open_run(beginning, config, options, ranks, attempt=beginning.attempt))
         if beginning.is_behind:
             begun[0].rewind(beginning.step, f"went on from the checkpoint of step {beginning.step}")
         return begun[0].attempt
 
     attempt = ranks.share(lead)
-    return begun[0] if begun else begin(attempt)
+    return begun[0] if begun else open_run(beginning, config, options, ranks, attempt=attempt)
+
+
+def open_run(
+    beginning: Beginning,
+    config: Config,
+    options: Options,
+    ranks: Ranks,
+    *,
+    attempt: int | None,
+    rank: int | None = None,
+) -> monitor.Run:
+    takes_over = rank is not None
+    try:
+        return monitor.init(
+            id=beginning.record.run,
+            project=beginning.record.project,
+            name=beginning.record.name,
+            tags=options.tags,
+            config=to_dict(config) | ({"processes": ranks.count} if ranks.count > 1 else {}),
+            server=options.server,
+            resume=beginning.is_known or takes_over,
+            rank=ranks.rank if rank is None else rank,
+            commands=("stop",),
+            attempt=attempt,
+        )
+    except ValueError as problem:
+        raise ConfigError(f"no run can begin: {problem}") from problem
 
 
 def home() -> Path:

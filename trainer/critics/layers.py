@@ -90,7 +90,7 @@ class Convolution(Layer):
     def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
         kernel, *bias = at.constants
         by_kernel = self._backward(delta, inputs[0], kernel, by=1)
-        return [by_kernel, scale @ delta.sum((2, 3))] if bias else [by_kernel]
+        return [by_kernel, scale @ delta.sum((2, 3), dtype=scale.dtype)] if bias else [by_kernel]
 
     def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
         return functional.conv2d(x, kernel, bias, self.stride, self.padding, self.dilation, self.groups)
@@ -196,7 +196,7 @@ class Offset(Layer):
         return inputs[0] + constants[0].expand_as(inputs[0]), None
 
     def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
-        return inputs[0] + beside(inputs[0], scale) * at.constants[0]
+        return inputs[0] + (beside(inputs[0], scale) * at.constants[0]).to(inputs[0].dtype)
 
     def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
         del at
