@@ -139,17 +139,11 @@ def find_beginning(
 
 
 def begin_run(beginning: Beginning, config: Config, options: Options, ranks: Ranks) -> monitor.Run:
-    """Every process writes the same run; rank 0 begins, so that the others know the attempt."""
-    begun: list[monitor.Run] = []
-
-    def lead() -> int:
-        begun.append(open_run(beginning, config, options, ranks, attempt=beginning.attempt))
-        if beginning.is_behind:
-            begun[0].rewind(beginning.step, f"went on from the checkpoint of step {beginning.step}")
-        return begun[0].attempt
-
-    attempt = ranks.share(lead)
-    return begun[0] if begun else open_run(beginning, config, options, ranks, attempt=attempt)
+    """Every process writes the same run, and each goes back: the service knows that they mean the same."""
+    run = open_run(beginning, config, options, ranks, attempt=beginning.attempt)
+    if beginning.is_behind:
+        run.rewind(beginning.step, f"went on from the checkpoint of step {beginning.step}")
+    return run
 
 
 def open_run(
