@@ -151,8 +151,8 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} does not hold plain data: {problem}") from problem
     if content["format"] != FORMAT:
         raise CheckpointError(
-            f"{path} has format {content['format']}, and this version reads {FORMAT} (0.1.0 wrote 1): go on "
-            "with the version that wrote it, or begin a new training"
+            f"{path} was written by another version (its format is {content['format']}, this version reads "
+            f"{FORMAT}): go on with the version that wrote it, or begin a new training"
         )
     return Checkpoint(content["step"], from_dict(content["config"]), content["parts"], path)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from trainer import checkpoint as checkpoints_of_today
 from trainer.checkpoint import CheckpointDirectory, Stateful, read
 from trainer.config import Adam, Checkpoints, Config
 from trainer.errors import CheckpointError, DamagedCheckpointError, UnsavedError
@@ -50,6 +51,18 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     checkpoint.restore({"a": a, "b": b})
     assert a.value.tolist() == [0, 1, 2, 3, 4]
     assert b.value == {"x": (1, 2.5, "three", None)}
+
+
+def test_a_checkpoint_of_another_version_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(checkpoints_of_today, "FORMAT", 1)
+        saved(tmp_path, 10)
+    with pytest.raises(
+        CheckpointError, match=r"another version \(its format is 1, this version reads 2\): go on"
+    ):
+        CheckpointDirectory(tmp_path).newest()
 
 
 def test_the_newest_stay_and_older_ones_go(tmp_path: Path) -> None:
