@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from trainer.config import Config
+from trainer.config.networks import GRADIENT_NORMALIZED
 from trainer.watching import Run
 
 SERIES: Final[dict[str, dict[str, Any]]] = {
@@ -60,5 +61,5 @@ def declare_training(run: Run, config: Config) -> None:
     if config.sample_differences.weight > 0:
         for network in ("d", "g"):
             run.declare(f"sdp/{network}", **SAMPLE_DIFFERENCES)
-    if config.critic.kind != "raw":
+    if config.critic.kind in GRADIENT_NORMALIZED:
         run.declare("score/undefined", **UNDEFINED)

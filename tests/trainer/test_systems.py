@@ -17,6 +17,7 @@ from trainer.config import (
     Config,
     Consistency,
     Critic,
+    CriticName,
     Ema,
     LearningRate,
     Network,
@@ -162,6 +163,15 @@ def test_what_is_not_added_is_neither_declared_nor_logged(tmp_path: Path) -> Non
     assert not {"penalty/none", "consistency", "sdp/d", "sdp/g"} & (
         run.declared.keys() | {name for name, *_ in run.points}
     )
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("raw", False), ("sn", False), ("gn", True), ("gran", True)])
+def test_samples_without_a_score_are_counted_where_there_can_be_any(
+    kind: CriticName, counts: bool, tmp_path: Path
+) -> None:
+    run = RecordingRun()
+    trained(config(critic=Critic(kind=kind), steps=5), tmp_path, run)
+    assert ("score/undefined" in run.declared) == bool(run.series("score/undefined")) == counts
 
 
 def test_learning_rates_that_fall_are_logged_as_they_are(tmp_path: Path) -> None:
