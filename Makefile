@@ -5,7 +5,7 @@ PY := .venv/bin/python
 # A process a core, up to four, and one thread each: small networks lose more to waiting threads than they gain.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope
 
-.PHONY: help setup demo test test-all test-gpu test-compose torture lint format lock clean
+.PHONY: help setup demo test test-all test-gpu test-compose torture bench-peers lint format lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
@@ -30,6 +30,10 @@ test-gpu: setup  ## the tests that need a CUDA device
 
 torture: setup   ## the long kill loops
 	$(PY) -m pytest -m torture --timeout 3600 $(ARGS)
+
+bench-peers: setup ## our figures beside those of other trackers, in one run (ARGS=--help)
+	@$(PY) -m venv .cache/peers && .cache/peers/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: -r requirements/peers.txt
+	@$(PY) -m benchmarks.peers $(ARGS)
 
 lint: setup      ## ruff, mypy and the import rules
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports
