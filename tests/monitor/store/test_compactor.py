@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, event, func, select
 
 from monitor import protocol
 from monitor.store.chunks import FULL, decode_chunk
@@ -150,3 +151,48 @@ def test_a_run_that_is_deleted_meanwhile_is_left_deleted(database: Database) -> 
         delete_run(database, "r")
         compacting.result()
     assert chunk_sizes(database) == []
+
+
+def test_a_compaction_that_ends_at_any_statement_has_changed_nothing(database: Database) -> None:
+    voice = Voice().begin()
+    write(voice, database, FULL + 100)
+    compact(database, "r")
+    for _ in range(3):
+        write(voice, database, 700)
+    before = points_of(database, "a")
+    left = [0]
+
+    def end(*_: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    event.listen(database.engine, "before_cursor_execute", end)
+    statements = 0
+    while count_batches(database):
+        statements += 1
+        left[0] = statements
+        with contextlib.suppress(KeyboardInterrupt):
+            compact(database, "r")
+        left[0] = 0
+        assert count_batches(database) in {0, 3}
+        assert points_of(database, "a") == before
+    assert statements > 5
+
+
+def test_a_run_begun_anew_meanwhile_is_not_given_the_points_of_the_old_one(database: Database) -> None:
+    """The batch of the new one has the number of the old one's."""
+    write(Voice().begin(), database, 10)
+
+    has_begun = []
+
+    def begin_anew(_: Connection) -> None:
+        if not has_begun:
+            has_begun.append(True)
+            delete_run(database, "r")
+            Voice().begin().log({"a": [-1.0]}, [1]).send(database, now=NOW + 1)
+
+    # What the compactor reads ends with a rollback; then it writes.
+    event.listen(database.engine, "rollback", begin_anew)
+    assert compact(database, "r") == 0
+    assert points_of(database, "a") == [(1, -1.0)]
