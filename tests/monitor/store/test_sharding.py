@@ -1,4 +1,4 @@
-"""The schema can be partitioned, or sharded, by run: every key begins with it, and every statement says it."""
+"""The schema can be sharded by run: every key begins with it, and every statement says it."""
 
 from __future__ import annotations
 
