@@ -192,5 +192,7 @@ class FrozenScoreGradient(torch.autograd.Function):
         point = beside(images, a) * images
         point = point if b is None else point + b
         with torch.autocast(images.device.type, enabled=False):
-            found = ctx.sweeps.by_constants(point.to(ctx.dtype), a, moments, ctx.kept)
+            # A compiler frees memory by itself, and takes no side effects.
+            kept = dict(ctx.kept) if torch.compiler.is_compiling() else ctx.kept
+            found = ctx.sweeps.by_constants(point.to(ctx.dtype), a, moments, kept)
         return None, None, by_images, *(found.get(i) for i in range(count))

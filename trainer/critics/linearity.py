@@ -6,7 +6,6 @@ its gradients are then taken by a second backward pass, which is right for anyth
 
 import operator
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from typing import Any, Final
 
 import torch
@@ -75,7 +74,7 @@ def multiplication(on_image: Collection[Node], x: Node, y: Node) -> Reading:
     del on_image
     for factor, number in ((x, y), (y, x)):
         if isinstance(number, int | float):
-            return OtherLinear(partial(operator.mul, number)), (factor,)
+            return OtherLinear(lambda value, number=number: value * number), (factor,)
     return Factor(), (x, y)
 
 
@@ -113,7 +112,7 @@ def pooling(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any
 def reshaping(name: str) -> Callable[..., Reading]:
     def read(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any) -> Reading:
         del on_image
-        return Reshape(operator.methodcaller(name, *arguments, **options)), (x,)
+        return Reshape(lambda value: getattr(value, name)(*arguments, **options)), (x,)
 
     return read
 
