@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
 from pathlib import Path
+from time import time as now
 from typing import Any
 
 import msgspec
 
 from monitor.client.batches import build_batch, build_heartbeat
+from monitor.client.expiry import discard
 from monitor.client.images import ImageStore
 from monitor.client.layout import first_of, note_refusal, remove_segment, segments
 from monitor.client.notices import Notices
@@ -66,6 +69,9 @@ class Delivery:
         dropped: Callable[[], int] = lambda: 0,
         receive: Callable[[Receipt], None] = lambda _: None,
         freed: Callable[[int], None] = lambda _: None,
+        lost: Callable[[int], None] = lambda _: None,
+        age: float = math.inf,
+        clock: Callable[[], float] = now,
     ) -> None:
         self.position = position
         #: Whether there is likely more than the last batch held.
@@ -84,6 +90,9 @@ class Delivery:
         self._dropped = dropped
         self._receive = receive
         self._freed = freed
+        self._lost = lost
+        self._age = age
+        self._clock = clock
         self._images = ImageStore(spool)
         #: Images that are uploaded, of batches that are not.
         self._uploaded: set[str] = set()
@@ -142,6 +151,23 @@ class Delivery:
             self.obstacle = str(unreachable)
             return Outcome.UNREACHABLE
         return self._conclude(reply, Portion([], self.position))
+
+    def expire(self) -> None:
+        """Give up what has waited too long, the oldest first; the server is told of a gap in its place.
+
+        The first segment stays, which says what the run is, and the one that is being delivered or written.
+        """
+        in_use = self._unanswered[0].after.segment if self._unanswered else self.position.segment
+        for segment in segments(self._spool)[1:-1]:
+            if first_of(segment) <= in_use:
+                continue
+            if segment.stat().st_mtime >= self._clock() - self._age:
+                break
+            self._reader.give_up(first_of(segment), f"it waited longer than {self._age:g} s for the server")
+            discarded = discard(segment, self._images)
+            self._notices.once("expired", "what has waited too long for the server is given up and counted")
+            self._lost(discarded.records)
+            self._freed(discarded.freed)
 
     def close(self) -> None:
         self._transport.close()

@@ -8,13 +8,13 @@ from pathlib import Path
 from time import monotonic
 from time import time as now
 from types import TracebackType
-from typing import Any, Literal, Self, SupportsIndex, get_args
-
-import msgspec
+from typing import Any, Literal, Self, SupportsIndex, Unpack, get_args
 
 from monitor import protocol
 from monitor.client import process
 from monitor.client.commands import Inbox
+from monitor.client.configuration import plain_config
+from monitor.client.declarations import Facts, declaration
 from monitor.client.keeper import Keeper
 from monitor.client.layout import remove_spool
 from monitor.client.marks import NO_MARK, Mark, MarkIndex
@@ -25,6 +25,7 @@ from monitor.client.progress import Progress, write_progress
 from monitor.client.sender import Sender
 from monitor.client.spool import Spool
 from monitor.client.summary import Summary, summarize
+from monitor.client.system import System
 from monitor.client.values import Rejected, to_float, to_index, to_name
 
 #: How long the end waits for a thread that is about to stop, in seconds.
@@ -46,6 +47,7 @@ class Run:
         progress_file: Path,
         sender: Sender | None = None,
         url: str | None = None,
+        system_interval: float = 0.0,
     ) -> None:
         self.id = spool.run
         #: The page of the run; None without a server.
@@ -59,11 +61,13 @@ class Run:
         self._keeper = Keeper(spool.synchronize, notices)
         self._numbers = Numbers(spool, self._keeper, notices)
         self._pictures = Pictures(spool, self._keeper)
+        self._system = System(spool, self._numbers, notices, system_interval)
         #: Why nothing can be logged any more.
         self._closed: str | None = None
         self._summary = Summary(0, 0, 0, 0)
         spool.append(begin)
         self._keeper.start()
+        self._system.start()
         if sender is not None:
             sender.start()
         process.watch(self)
@@ -111,41 +115,25 @@ class Run:
         with self._quietly(f"the distribution {name!r}"):
             self._numbers.log_distribution(name, values, step, mark)
 
-    def declare(
-        self,
-        name: str,
-        kind: protocol.SeriesKind = "scalar",
-        *,
-        unit: str = "",
-        direction: protocol.Direction = "none",
-        lower: float | None = None,
-        upper: float | None = None,
-        help: str = "",  # noqa: A002 - the word of the wire and of Prometheus
-        role: str | None = None,
-        judge: str | None = None,
-        m: int | None = None,
-        n: int | None = None,
-    ) -> None:
-        """Say what a series is. Raises ValueError or TypeError where a word is not one of the protocol's."""
-        fields: dict[str, Any] = {
-            "sequence": 1,
-            "name": to_name(name),
-            "kind": kind,
-            "unit": unit,
-            "direction": direction,
-            "lower": None if lower is None else to_float(lower),
-            "upper": None if upper is None else to_float(upper),
-            "help": help,
-            "role": role,
-            "judge": judge,
-            "m": m,
-            "n": n,
-        }
-        record = msgspec.convert(fields, protocol.Declare)
+    def declare(self, name: str, kind: protocol.SeriesKind = "scalar", **facts: Unpack[Facts]) -> None:
+        """Say what a series is. Raises ValueError or TypeError where a word is not one of the protocol's.
+
+        ``unit``, ``direction`` ("higher", "lower": which is better), ``lower`` and ``upper`` bounds and
+        ``help`` are shown; ``role`` is what the detector takes it for; ``judge``, ``m`` and ``n`` say who
+        scored the samples, how many modes it tells apart, and how many samples it saw.
+        """
+        record = declaration(name, kind, facts)
         if self._is_closed():
             return
         with self._quietly(f"the declaration of {name!r}"):
             self._spool.append(record)
+
+    def configure(self, config: Any) -> None:
+        """Add to the run's configuration what is known only now; a key that was there gets a new value."""
+        if self._is_closed():
+            return
+        with self._quietly("a configuration"):
+            self._spool.append(protocol.Configure(sequence=1, time=now(), config=plain_config(config)))
 
     def mark(
         self,
@@ -242,6 +230,7 @@ class Run:
         if self._closed is not None:
             return self._summary
         deadline = monotonic() + timeout
+        self._system.stop(GRACE)
         with self._quietly("the end"):
             self._keeper.drain(timeout)
             self._spool.append(protocol.End(sequence=1, time=now(), state=state, message=message))

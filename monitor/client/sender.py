@@ -104,10 +104,12 @@ class Sender:
                 self._is_hopeless = self._is_stopping = True
                 return 0
             case Outcome.UNAUTHORIZED:
+                self.delivery.expire()
                 self._tell("the server does not accept the token (%s); the run goes on, its records are kept")
                 self._is_hopeless = True
                 return LONGEST_DELAY
             case Outcome.UNREACHABLE:
+                self.delivery.expire()
                 if self._failures > 0:
                     self._tell("the server cannot be reached (%s); the run goes on, its records are kept")
                 longest = LONGEST_DELAY if self._target is None else LONGEST_DELAY_AT_END

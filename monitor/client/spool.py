@@ -130,6 +130,11 @@ class Spool:
         with self._lock:
             self._total += size
 
+    def count_lost(self, records: int) -> None:
+        """Records that were written are lost all the same."""
+        with self._lock:
+            self.dropped += records
+
     def held(self) -> list[bytes]:
         """Frames that the disk would not take, oldest first."""
         with self._lock:

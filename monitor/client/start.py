@@ -16,7 +16,9 @@ import msgspec
 from monitor import protocol
 from monitor.client.address import Address, server_address
 from monitor.client.commands import Inbox
+from monitor.client.configuration import plain_config
 from monitor.client.delivery import Delivery
+from monitor.client.expiry import SPOOL_SECONDS
 from monitor.client.layout import quarantine_directory
 from monitor.client.notices import Notices
 from monitor.client.position import Position
@@ -28,6 +30,8 @@ from monitor.client.spool import SPOOL_BYTES, Spool
 from monitor.client.sync import deliver_orphans
 from monitor.client.transport import HttpTransport
 
+#: Between two samples of the machine.
+SYSTEM_SECONDS = 10.0
 #: What the first record of a run may take: it travels as one.
 MAX_CONFIG = 512 * 1024
 
@@ -47,13 +51,20 @@ def init(
     directory: str | Path | None = None,
     attempt: int | None = None,
     spool_limit: int = SPOOL_BYTES,
+    spool_age: float = SPOOL_SECONDS,
+    system_interval: float = SYSTEM_SECONDS,
 ) -> Run:
     """Begin a run, or with ``resume`` go on with the run ``id``. Raises ValueError or TypeError on misuse.
 
     ``server`` and ``token`` default to ``GANWATCH_SERVER`` and ``GANWATCH_TOKEN``; without a server
     everything stays in the spool under ``directory`` (``GANWATCH_DIR``, else ``./.ganwatch``) until `ganwatch
     sync`. ``config`` is a mapping or a dataclass, ``commands`` the kinds of command this run obeys. A resumed
-    run takes its attempt from the disk it ran on, or from ``attempt``.
+    run takes its attempt from the disk it ran on, or from ``attempt``; say `rewind` where it goes on from.
+
+    What waits for a server that is away is kept up to ``spool_limit`` bytes, beyond which new numbers are
+    lost, and for ``spool_age`` seconds, after which the oldest are; what is lost is counted and shown.
+    Every ``system_interval`` seconds the load of processors, memory and GPUs is logged as ``system/...``; 0
+    for none.
     """
     if resume and id is None:
         raise ValueError("resume needs the id of the run to go on with")
@@ -66,7 +77,7 @@ def init(
             "time": now(),
             "project": project,
             "name": run_id if name is None else name,
-            "config": _plain_config(config),
+            "config": plain_config(config),
             "tags": list(tags),
             "commands": list(commands),
             "rank": rank,
@@ -101,12 +112,15 @@ def init(
         notices=notices,
         progress=progress,
         progress_file=progress_file,
-        sender=_sender(address, place, spool, inbox, notices) if address else None,
+        sender=_sender(address, place, spool, inbox, notices, age=spool_age) if address else None,
         url=address.page(run_id) if address else None,
+        system_interval=system_interval,
     )
 
 
-def _sender(address: Address, place: Path, spool: Spool, inbox: Inbox, notices: Notices) -> Sender:
+def _sender(
+    address: Address, place: Path, spool: Spool, inbox: Inbox, notices: Notices, *, age: float
+) -> Sender:
     transport = HttpTransport(address)
     delivery = Delivery(
         spool.run,
@@ -119,33 +133,9 @@ def _sender(address: Address, place: Path, spool: Spool, inbox: Inbox, notices: 
         dropped=lambda: spool.dropped,
         receive=lambda receipt: inbox.receive(receipt.commands),
         freed=lambda size: spool.grew(-size),
+        lost=spool.count_lost,
+        age=age,
     )
     # What was meant for another server is not ours to send.
     orphans = deliver_orphans(place, transport, lambda meant: meant in ("", address.base))
     return Sender(delivery, notices, orphans=orphans)
-
-
-def _plain_config(config: Any) -> dict[str, Any]:
-    if config is None:
-        return {}
-    plain = _within_int64(msgspec.to_builtins(config, str_keys=True, enc_hook=_plain))
-    if not isinstance(plain, dict):
-        raise TypeError(f"config is {type(config).__name__}, not a mapping or a dataclass")
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """What stands for a value that MessagePack has no form for."""
-    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else str(value)
-
-
-def _within_int64(value: Any) -> Any:
-    """With integers that neither MessagePack nor a database can hold as their digits."""
-    match value:
-        case dict():
-            return {key: _within_int64(entry) for key, entry in value.items()}
-        case list() | tuple():
-            return [_within_int64(entry) for entry in value]
-        case int() if not -(2**63) <= value < 2**63:
-            return str(value)
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from monitor import protocol
+from monitor.client import delivery as client_delivery
 from monitor.client.address import Address
 from monitor.client.delivery import Delivery, Outcome
 from monitor.client.images import ImageStore, digest_of, encode_grid
@@ -19,7 +21,7 @@ from monitor.client.rows import Columns
 from monitor.client.spool import Spool
 from monitor.client.transport import HttpTransport
 from tests.monitor.client.loopback import Answer, Service
-from tests.monitor.client.spooling import begin, log, reader, write_spool
+from tests.monitor.client.spooling import begin, log, read_all, reader, write_spool
 
 Deliver = Callable[..., Delivery]
 
@@ -315,3 +317,52 @@ def test_marks_and_distributions_arrive_as_they_were_logged(
     rows = service.records("run", dict)
     assert [row["mark"] for row in rows] == [4, -1, -1]
     assert rows[2]["values"]["g"] == list(range(11))
+
+
+def test_what_waits_longer_than_it_is_kept_is_given_up_counted_and_told(
+    tmp_path: Path, service: Service, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = write_spool(tmp_path, 300, segment_bytes=2000)
+    files = segments(spool)
+    for age, segment in enumerate(reversed(files)):
+        os.utime(segment, (1000.0 - 10 * age, 1000.0 - 10 * age))
+    service.faults.append("ignore")
+    lost: list[int] = []
+    freed: list[int] = []
+    before = sum(segment.stat().st_size for segment in files)
+    monkeypatch.setattr(client_delivery, "BATCH_BYTES", 500)
+    delivery = deliver(spool, lost=lost.append, freed=freed.append, age=35.0, clock=lambda: 1000.0)
+    assert delivery.step() is Outcome.UNREACHABLE
+    delivery.expire()
+    # The first says what the run is; the last four are young enough.
+    assert segments(spool) == [files[0], *files[-4:]]
+    assert sum(freed) == before - sum(segment.stat().st_size for segment in segments(spool))
+    run_through(delivery)
+    (gap,) = service.records("run", protocol.Gap)
+    assert "waited longer than 35 s" in gap.reason
+    assert (gap.sequence, gap.last) == (first_of(files[1]), first_of(files[-4]) - 1)
+    assert sum(lost) == delivery.lost == gap.last - gap.sequence + 1
+    assert len(service.points("run", "loss")) == 300 - sum(lost)
+
+
+def test_what_is_given_up_takes_its_images_along_and_counts_no_loss_twice(
+    tmp_path: Path, service: Service, deliver: Deliver
+) -> None:
+    spool = Spool(tmp_path, "run", "0-writer", segment_bytes=300)
+    spool.append(begin())
+    data = encode_grid(np.zeros((1, 4, 4, 1), np.uint8))
+    for step in range(4):
+        ImageStore(spool.directory).add(digest_of(data), data)
+        spool.append(protocol.Image(sequence=1, time=1.0, name="samples", step=step, digest=digest_of(data)))
+    spool.append(protocol.Gap(sequence=6, last=6, time=1.0, reason="lost before"))
+    spool.append(protocol.Declare(sequence=1, name="a" * 300))
+    spool.append(protocol.Declare(sequence=1, name="b"))
+    spool.close()
+    lost: list[int] = []
+    delivery = deliver(spool.directory, lost=lost.append, age=-1.0)
+    delivery.position = Position(1, 0, 1)
+    delivery.expire()
+    assert len(segments(spool.directory)) == 2
+    assert list((spool.directory / "images").iterdir()) == []
+    kept = sum(1 for entry in read_all(spool.directory) if not isinstance(entry.payload, protocol.Gap))
+    assert sum(lost) == 7 - kept
