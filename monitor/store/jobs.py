@@ -114,7 +114,8 @@ def cancel(db: Database, job: str, now: float) -> dict[str, Any]:
         if row.state in OVER:
             raise Problem(409, "job-over", f"The job has {_past(row.state)}; there is nothing to cancel.")
         if row.state == "queued":
-            c.execute(_of(job).values(state="cancelled", ended=now, message="cancelled before it was taken"))
+            # A worker that fell silent with it, and is heard of again, must not go on.
+            c.execute(_of(job).values(_over("cancelled", "cancelled while it waited", now)))
         else:
             c.execute(_of(job).values(cancelling=True))
         return get_job(c, job)

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, and_, delete, exists, func, select
 
 from monitor.store.database import Database
 from monitor.store.schema import Batch, Blob, Chunk, Facet, Run, Summary
 
 KEPT_TAG = "keep"
 _STORED = (Batch.payload, Chunk.payload, Summary.entries, Blob.data)
+_MAY_GO = and_(
+    Run.state != "running",
+    ~exists().where(Facet.run_id == Run.id, Facet.key == "tag", Facet.text == KEPT_TAG),
+)
 
 
 class Policy(NamedTuple):
@@ -46,12 +50,9 @@ def find_expired(c: Connection, policy: Policy, now: float) -> list[Expired]:
         return []
     sizes = run_sizes(c)
     total = sizes.total()
-    is_kept = exists().where(Facet.run_id == Run.id, Facet.key == "tag", Facet.text == KEPT_TAG)
     expired = []
     for run in c.execute(
-        select(Run.id, Run.name, Run.last_seen)
-        .where(Run.state != "running", ~is_kept)
-        .order_by(Run.last_seen, Run.id)
+        select(Run.id, Run.name, Run.last_seen).where(_MAY_GO).order_by(Run.last_seen, Run.id)
     ):
         is_old = policy.seconds is not None and run.last_seen < now - policy.seconds
         is_too_much = policy.size is not None and total > policy.size
@@ -73,18 +74,23 @@ def run_sizes(c: Connection) -> Counter[str]:
 
 
 def apply_retention(db: Database, policy: Policy, now: float) -> list[Expired]:
-    """Delete what is to go, each run in a transaction of its own; what was deleted.
-
-    A run that was heard of meanwhile stays.
-    """
+    """Delete what is to go; what was deleted."""
     with db.read() as c:
         expired = find_expired(c, policy, now)
-    return [run for run in expired if _delete_if_still_silent(db, run)]
+    return delete_expired(db, expired)
 
 
-def _delete_if_still_silent(db: Database, expired: Expired) -> bool:
+def delete_expired(db: Database, expired: list[Expired]) -> list[Expired]:
+    """Delete the runs, each in a transaction of its own; what was deleted.
+
+    A run that was heard of, or tagged to be kept, since it was found stays.
+    """
+    return [run for run in expired if _delete_if_still_expired(db, run)]
+
+
+def _delete_if_still_expired(db: Database, expired: Expired) -> bool:
     with db.write() as c:
-        same = (Run.id == expired.run, Run.state != "running", Run.last_seen == expired.last_seen)
+        same = (Run.id == expired.run, Run.last_seen == expired.last_seen, _MAY_GO)
         if not c.execute(delete(Run).where(*same)).rowcount:
             return False
         c.execute(delete(Blob).where(Blob.run_id == expired.run))

@@ -154,6 +154,16 @@ def test_a_job_that_waits_is_cancelled_at_once_and_a_running_one_by_its_worker(d
         jobs.cancel(database, "0" * 16, NOW)
 
 
+def test_no_worker_that_is_heard_of_again_brings_a_cancelled_job_back(database: Database) -> None:
+    submit(database)
+    job = claim(database)
+    jobs.release_expired(database, NOW + LEASE + 1)
+    jobs.cancel(database, job["id"], NOW + LEASE + 2)
+    with pytest.raises(Problem, match="it is cancelled"):
+        jobs.heartbeat(database, job["id"], job["lease"], LEASE, NOW + LEASE + 3)
+    assert finish(database, job, "finished")["state"] == "cancelled"
+
+
 def test_a_cancelled_job_whose_worker_dies_does_not_wait_again(database: Database) -> None:
     submit(database)
     job = claim(database)

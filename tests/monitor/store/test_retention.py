@@ -9,7 +9,7 @@ from monitor import protocol
 from monitor.store.compactor import compact
 from monitor.store.database import Database
 from monitor.store.images import get_image, put_image
-from monitor.store.retention import Policy, apply_retention, find_expired, run_sizes
+from monitor.store.retention import Policy, apply_retention, delete_expired, find_expired, run_sizes
 from monitor.store.runs import get_run, update_run
 from monitor.store.schema import Base
 from tests.monitor.store.writing import NOW, Voice
@@ -96,11 +96,13 @@ def test_the_tag_keep_can_be_given_and_taken_later(filled: Database) -> None:
     assert gone(filled, Policy(seconds=5.5 * DAY)) == ["kept"]
 
 
-def test_a_run_that_is_heard_of_meanwhile_stays(filled: Database) -> None:
+def test_a_run_that_is_heard_of_or_tagged_meanwhile_stays(filled: Database) -> None:
     with filled.read() as c:
-        policy = Policy(seconds=5.5 * DAY)
-        assert [run.run for run in find_expired(c, policy, NOW)] == ["run0"]
-        Voice("again", run="run0").begin(resume=True).send(filled, now=NOW)
-    assert apply_retention(filled, policy, NOW) == []
+        expired = find_expired(c, Policy(seconds=3.5 * DAY), NOW)
+    assert [run.run for run in expired] == ["run0", "run1", "run2"]
+    Voice("again", run="run0").begin(resume=True).send(filled, now=NOW)
+    update_run(filled, "run1", tags=["keep"])
+    assert [run.run for run in delete_expired(filled, expired)] == ["run2"]
     with filled.read() as c:
         assert get_run(c, "run0")["state"] == "running"
+        assert get_run(c, "run1")["tags"] == ["keep"]
