@@ -66,11 +66,7 @@ class Sweeps:
             values[i + 1], pattern = step.layer.forward(*inputs, constants=of_step)
             moments.append(At([Layout(x.size(), x.stride()) for x in inputs], of_step, pattern))
         score = values[len(self.steps)]
-        if score.shape != images.shape[:1]:
-            raise ConfigError(
-                f"the discriminator makes {list(score.shape)} of {len(images)} images: a critic needs one "
-                f"number a sample, [{len(images)}]"
-            )
+        require_one_each(score, images)
         return score, moments
 
     def back(
@@ -138,6 +134,15 @@ class Sweeps:
             if self.last_use[value] == i:
                 values.pop(value, None)
         return inputs
+
+
+def require_one_each(scores: Tensor, images: Tensor) -> None:
+    """``[N, 1]`` would be spread over ``[N]`` without a word, to ``[N, N]``."""
+    if scores.shape != images.shape[:1]:
+        raise ConfigError(
+            f"the discriminator makes {list(scores.shape)} of {len(images)} images: a critic needs one "
+            f"number a sample, [{len(images)}]"
+        )
 
 
 def forget(i: int, delta: Tensor) -> None:

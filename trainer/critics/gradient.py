@@ -14,7 +14,8 @@ double-backward    autograd differentiates its own backward pass          any D;
 
 Where none is asked for, the discriminator is read: four-pass if it is piecewise linear, double-backward, with
 one line in the log, if it is not (ELU, softplus) or not known to be. In a frozen form the layers are called
-one by one, and not ``D.forward``: a D with hooks, or one that gets them later, has double-backward.
+one by one, and not ``D.forward``: a D with hooks, or one that gets them later, has double-backward. Weights
+are read at each call; a D whose layers are exchanged needs a new ``ScoreGradient``.
 """
 
 import logging
@@ -24,7 +25,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from trainer.critics.frozen import FrozenScoreGradient, Sweeps
+from trainer.critics.frozen import FrozenScoreGradient, Sweeps, require_one_each
 from trainer.critics.layers import beside
 from trainer.critics.linearity import NonlinearError
 from trainer.critics.tracing import Trace, is_hooked, trace
@@ -123,6 +124,7 @@ def differentiable(images: Tensor) -> Tensor:
 
 
 def doubly_differentiable(f: Tensor, x: Tensor) -> Differentiated:
+    require_one_each(f, x)
     (gradient,) = torch.autograd.grad(f.sum(), x, create_graph=True)
     return Differentiated(x, f, gradient, is_frozen=False)
 

@@ -33,6 +33,8 @@ class Layout:
     stride: tuple[int, ...]
 
     def empty(self, like: Tensor) -> Tensor:
+        if any(step == 0 and side > 1 for step, side in zip(self.stride, self.size, strict=True)):
+            return like.new_empty(self.size)  # what was expanded lies in one place, and takes one number
         return like.new_empty_strided(self.size, self.stride)
 
 

@@ -6,7 +6,8 @@ autograd differentiates it.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,10 +48,27 @@ def trace(D: nn.Module, *, has_labels: bool) -> Trace:
     call = CallWithLabels(D) if has_labels else Call(D)
     try:
         graph = fx.Tracer().trace(call)
+        with in_other_mode(D):
+            other = fx.Tracer().trace(call)
     except Exception as problem:  # whatever the discriminator's own code raises
         raise NonlinearError(f"a forward that cannot be traced ({problem})") from problem
+    if str(graph) != str(other):
+        raise NonlinearError("a forward that is another one in eval mode, or at the next call")
     drop_unused(graph)
     return _Reader(call, graph).read()
+
+
+@contextmanager
+def in_other_mode(D: nn.Module) -> Iterator[None]:
+    """Each module in eval mode if it trains, and the other way round."""
+    modules = list(D.modules())
+    for module in modules:
+        module.training = not module.training
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.training = not module.training
 
 
 def is_hooked(module: nn.Module) -> bool:

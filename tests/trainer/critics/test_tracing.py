@@ -1,6 +1,7 @@
 """Which discriminators are read as piecewise linear, and what happens to the others."""
 
 import logging
+import random
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from tests.trainer.critics.discriminators import ARCHITECTURES, batch, discriminator, two_layers
 from trainer.config import Architecture
-from trainer.critics import GradientNormalizedCritic, ScoreGradient
+from trainer.critics import Form, GradientNormalizedCritic, ScoreGradient
 from trainer.errors import ConfigError
 
 
@@ -103,6 +104,8 @@ NOT_LINEAR: dict[str, Callable[[Written, Tensor], Tensor]] = {
     "a number added": lambda D, x: pooled(D, D.convolve(x) + 1),
     "a constant score": lambda D, x: torch.zeros(3).double() + D.weight.sum(),
     "dropout": lambda D, x: pooled(D, nn.Dropout(0.1)(D.convolve(x))),
+    "another forward in eval mode": lambda D, x: pooled(D, D.convolve(x) * (2 if D.training else 1)),
+    "a number drawn at each call": lambda D, x: pooled(D, D.convolve(x) * random.random()),
 }
 
 
@@ -173,10 +176,20 @@ def test_layers_that_mix_samples_are_refused(of: Callable[[Written, Tensor], Ten
         GradientNormalizedCritic(Written(of))(torch.randn(4, 2, 4, 4, dtype=torch.float64))
 
 
-def test_a_score_that_is_not_one_number_a_sample_is_refused() -> None:
-    D = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ELU()])
+def test_a_score_that_is_not_one_number_a_sample_is_refused(activation: nn.Module) -> None:
+    D = nn.Sequential(nn.Flatten(), activation, nn.Linear(4, 1))
     with pytest.raises(ConfigError, match=r"\[3, 1\] of 3 images"):
         GradientNormalizedCritic(D)(torch.randn(3, 1, 2, 2))
+
+
+@pytest.mark.parametrize("form", ["four-pass", "five-pass"])
+def test_images_that_lie_in_one_place_for_several_channels_are_taken(form: Form) -> None:
+    D = Written(LINEAR["tiling pools"])
+    first = nn.Sequential(nn.AvgPool2d(2), D)
+    x = torch.randn(3, 1, 8, 8, dtype=torch.float64).expand(-1, 2, -1, -1)
+    gradient = ScoreGradient(first, form)(x).gradient
+    assert torch.allclose(gradient, ScoreGradient(first, "double-backward")(x).gradient, rtol=1e-12)
 
 
 def test_weights_are_read_as_they_are_at_the_call() -> None:
