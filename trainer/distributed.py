@@ -210,5 +210,5 @@ def _listening() -> Iterator[None]:
     except (RuntimeError, pickle.UnpicklingError) as problem:
         raise PeerError(
             "another process of this training has died or cannot be reached, so this one ends too; the "
-            f"other's own message says why ({str(problem).splitlines()[0]})"
+            "other's own message says why, and the same command with --out and --resume goes on"
         ) from problem

@@ -52,16 +52,7 @@ class Latents:
         return {"generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        try:
-            self.generator.set_state(state["generator"])
-        except RuntimeError as problem:
-            # The generators of a CPU and of a GPU have nothing in common.
-            here = self.generator.device.type
-            there = "cpu" if here == "cuda" else "cuda"
-            raise CheckpointError(
-                f"the checkpoint was written on another kind of device, and its random numbers cannot be "
-                f"continued on {here}: pass --device {there}, or begin another training"
-            ) from problem
+        set_state(self.generator, state["generator"])
 
 
 class Draws:
@@ -87,11 +78,24 @@ class Draws:
         return {"generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.generator.set_state(state["generator"])
+        set_state(self.generator, state["generator"])
 
     def _part(self, draw: Callable[..., Tensor], n: int, shape: tuple[int, ...]) -> Tensor:
         whole = draw(n * self.ranks, *shape, generator=self.generator, device=self.generator.device)
         return whole[self.rank * n : (self.rank + 1) * n]
+
+
+def set_state(generator: torch.Generator, state: Tensor) -> None:
+    """Goes on with random numbers; those of a CPU and of a GPU have nothing in common."""
+    try:
+        generator.set_state(state)
+    except RuntimeError as problem:
+        here = generator.device.type
+        there = "cpu" if here == "cuda" else "cuda"
+        raise CheckpointError(
+            "the checkpoint was written on another kind of device, and its random numbers cannot be "
+            f"continued on {here}: pass --device {there}, or begin another training"
+        ) from problem
 
 
 def derived(seed: int, *purpose: int) -> int:

@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Final, Literal, Protocol, Self
 
 from trainer.distributed import ALONE, Ranks
+from trainer.errors import PeerError
 
 BY_COMMAND: Final = "stopped by command"
 #: SIGTERM and SIGUSR1 are what schedulers send before they take a machine away.
@@ -63,8 +64,10 @@ class Stopping:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        # Where another process died the launcher ends this one too, which still has to say so.
+        if not isinstance(error, PeerError):
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame

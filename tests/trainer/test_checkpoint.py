@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from trainer import checkpoint as checkpoints_of_today
-from trainer.checkpoint import CheckpointDirectory, Stateful, read
+from trainer.checkpoint import Checkpoint, CheckpointDirectory, Stateful, read
 from trainer.config import Adam, Checkpoints, Config
 from trainer.errors import CheckpointError, DamagedCheckpointError, UnsavedError
 from trainer.optimizer import ResumableAdam
-from trainer.randomness import Latents, ProcessGenerators
+from trainer.randomness import Draws, Latents, ProcessGenerators
 from trainer.recipes import RECIPES
 
 
@@ -215,3 +215,11 @@ def test_the_configured_learning_rate_wins_over_the_checkpoints(tmp_path: Path) 
     assert (group["lr"], group["betas"]) == (5e-4, (0.0, 0.99))
     moments, expected = other.state_dict()["state"], optimizer.state_dict()["state"]
     assert torch.equal(moments[0]["exp_avg"], expected[0]["exp_avg"])
+
+
+@pytest.mark.parametrize("source", [Latents(4, 3, torch.device("cpu")), Draws(3, torch.device("cpu"))])
+def test_a_gpu_s_random_numbers_are_not_continued_on_a_cpu(source: Latents | Draws, tmp_path: Path) -> None:
+    of_a_gpu = {"generator": torch.zeros(16, dtype=torch.uint8)}
+    checkpoint = Checkpoint(10, config(), {"latents": of_a_gpu}, tmp_path)
+    with pytest.raises(CheckpointError, match="another kind of device"):
+        checkpoint.restore({"latents": source})

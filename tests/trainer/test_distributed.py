@@ -1,17 +1,25 @@
 """Several processes, started by torchrun over gloo."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from tests.trainer.processes import environment
+from tests.monitor.api.running import TOKEN, Running, run_service
+from tests.trainer.processes import SMALL, environment
 from tests.trainer.ranks import CONFIGURATIONS, trained
 from tests.trainer.states import last_state
 from trainer.config import Batch
+from trainer.distributed import ALONE, choose_device
+from trainer.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,3 +65,111 @@ def test_two_processes_do_together_what_one_does_with_the_doubled_batch(
     assert weights
     for key in weights:
         torch.testing.assert_close(there[key], here[key], msg=lambda text, key=key: f"{key}: {text}")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Running]:
+    with run_service(tmp_path / "service") as running:
+        yield running
+
+
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    patience = threading.Event()
+    for _ in range(1200):
+        if holds():
+            return
+        assert process.poll() is None, process.communicate()[0]
+        patience.wait(0.2)
+    process.kill()
+    raise AssertionError(process.communicate()[0])
+
+
+def process_of_rank(rank: int, launcher: subprocess.Popen[str]) -> int:
+    listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines()[1:]:
+        pid, parent = line.split()
+        if parent == str(launcher.pid):
+            environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            if f"RANK={rank}".encode() in environ:
+                return int(pid)
+    raise AssertionError(listed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_process_that_dies_ends_all_and_the_same_command_goes_on(
+    killed: int, service: Running, tmp_path: Path
+) -> None:
+    def train(steps: int) -> subprocess.Popen[str]:
+        length = ["--epochs", "None", "--steps", str(steps)]
+        server = ["--server", f"{service.url}/?token={TOKEN}"]
+        return torchrun(
+            tmp_path, "-m", "trainer", "digits-gn", *SMALL, *length, *server, "--out", "t", "--resume"
+        )
+
+    with service.client() as client:
+
+        def run() -> dict[str, Any]:
+            runs = client.get("/api/v1/runs").json()["runs"]
+            return client.get(f"/api/v1/runs/{runs[0]['id']}").json() if runs else {}
+
+        with train(10**9) as process:
+            wait_until(lambda: (run().get("epoch") or 0) >= 2, process)
+            begun = run()
+            assert {(writer["rank"], writer["state"]) for writer in begun["writers"]} == {
+                (0, "running"),
+                (1, "running"),
+            }
+            assert begun["config"]["processes"] == 2
+            os.kill(process_of_rank(killed, process), signal.SIGKILL)
+            output, _ = process.communicate(timeout=240)
+        assert process.returncode != 0
+        assert "another process of this training has died" in output
+        failed = run()
+        assert (failed["id"], failed["state"]) == (begun["id"], "failed")
+        assert "another process of this training has died" in failed["message"]
+
+        step, _ = last_state(tmp_path / "t" / "checkpoints")
+        with train(step + 5) as process:
+            output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+        done = run()
+        assert (done["id"], done["state"], done["steps"]) == (begun["id"], "finished", step + 5)
+        assert done["attempt"] == 1
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_all_after_the_same_step(service: Running, tmp_path: Path) -> None:
+    server = ["--server", f"{service.url}/?token={TOKEN}"]
+    endless = ["--epochs", "None", "--steps", str(10**9), "--out", "t"]
+    with service.client() as client:
+
+        def epoch() -> int:
+            runs = client.get("/api/v1/runs").json()["runs"]
+            return int(runs[0]["epoch"] or 0) if runs else 0
+
+        with torchrun(tmp_path, "-m", "trainer", "digits-gn", *SMALL, *endless, *server) as process:
+            wait_until(lambda: epoch() >= 2, process)
+            os.kill(process_of_rank(1, process), signal.SIGUSR1)
+            output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+        (run,) = client.get("/api/v1/runs").json()["runs"]
+    step, _ = last_state(tmp_path / "t" / "checkpoints")
+    assert (run["state"], run["message"], run["steps"]) == (
+        "finished",
+        f"stopped by SIGUSR1 at step {step}",
+        step,
+    )
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match="device toaster cannot be used"):
+        choose_device("toaster")
+
+
+def test_what_rank_0_cannot_make_is_refused_as_it_said() -> None:
+    def refuse() -> None:
+        raise ConfigError("no such folder")
+
+    with pytest.raises(ConfigError, match="no such folder"):
+        ALONE.share(refuse)

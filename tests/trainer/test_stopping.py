@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.trainer.recording import RecordingRun
-from trainer.stopping import Stopping
+from trainer.errors import PeerError
+from trainer.stopping import SIGNALS, Stopping
 
 
 def test_nothing_asked_nothing_stopped() -> None:
@@ -49,3 +50,23 @@ def test_beside_the_main_thread_signals_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_what_ends_the_others_does_not_cut_short_what_a_survivor_has_to_say() -> None:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        with pytest.raises(PeerError), Stopping(RecordingRun()):
+            raise PeerError("another process died")
+        signal.raise_signal(signal.SIGTERM)  # it would have ended this process
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_scheduler_s_signal_and_a_worker_s_word_stop_as_well() -> None:
+    with Stopping(RecordingRun()) as stopping:
+        signal.raise_signal(signal.SIGUSR1)
+        assert stopping.asked() == "stopped by SIGUSR1"
+    words = iter([None, "cancelled"])
+    stopping = Stopping(RecordingRun(), also=lambda: next(words))
+    assert [stopping.asked(), stopping.asked()] == [None, "cancelled"]
