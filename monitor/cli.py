@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -14,18 +14,18 @@ from monitor.errors import Misuse
 if TYPE_CHECKING:
     from monitor.client.address import Address
 
-Host = Annotated[str | None, tyro.conf.arg(help="Address to listen on (default 127.0.0.1).")]
-Port = Annotated[int | None, tyro.conf.arg(help="Port to listen on (default 8765; 0 takes a free one).")]
-DataDir = Annotated[
-    Path | None, tyro.conf.arg(help="Where the database and the token lie (default .ganwatch).")
-]
-DatabaseUrl = Annotated[
-    str | None, tyro.conf.arg(help="SQLAlchemy URL (default: SQLite in the data directory).")
-]
-Server = Annotated[
-    str | None, tyro.conf.arg(help="The link that the service printed (default GANWATCH_SERVER).")
-]
-Token = Annotated[str | None, tyro.conf.arg(help="Its token (default that of the link, or GANWATCH_TOKEN).")]
+
+def _option(help_text: str) -> Any:
+    """An option whose text says what is taken in its place: `None` would tell nobody anything."""
+    return tyro.conf.arg(help=help_text, help_behavior_hint="")
+
+
+Host = Annotated[str | None, _option("Address to listen on (default 127.0.0.1).")]
+Port = Annotated[int | None, _option("Port to listen on (default 8765; 0 takes a free one).")]
+DataDir = Annotated[Path | None, _option("Where the database and the token lie (default .ganwatch).")]
+DatabaseUrl = Annotated[str | None, _option("SQLAlchemy URL (default: SQLite in the data directory).")]
+Server = Annotated[str | None, _option("The link that the service printed (default GANWATCH_SERVER).")]
+Token = Annotated[str | None, _option("Its token (default that of the link, or GANWATCH_TOKEN).")]
 
 
 def _has_desktop() -> bool:
@@ -65,7 +65,7 @@ def serve(
 
 def sync(
     directory: Annotated[
-        Path | None, tyro.conf.arg(help="Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
+        Path | None, _option("Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
     ] = None,
     server: Server = None,
     token: Token = None,
@@ -92,14 +92,18 @@ def sync(
 
 
 def import_logs(  # noqa: PLR0917 - tyro makes an option of each
-    paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(help="Logs, or folders of logs.")],
+    paths: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(help="Logs, or folders of logs.", help_behavior_hint=""),
+    ],
     project: Annotated[
-        str | None, tyro.conf.arg(help="The runs' project (default: the log's own, or imported).")
+        str | None, _option("The runs' project (default: the log's own, or imported).")
     ] = None,
-    id: Annotated[str | None, tyro.conf.arg(help="The run's id, where there is one log.")] = None,  # noqa: A002
+    id: Annotated[str | None, _option("The run's id, where there is one log.")] = None,  # noqa: A002
     format: Annotated[  # noqa: A002
         Literal["tensorboard", "wandb", "chainer", "jsonl", "progan", "csv"] | None,
-        tyro.conf.arg(help="Read the files as this, whatever they look like."),
+        _option("Read the files as this, whatever they look like."),
     ] = None,
     server: Server = None,
     token: Token = None,
@@ -186,7 +190,7 @@ def doctor(
     data_dir: DataDir = None,
     database: DatabaseUrl = None,
     directory: Annotated[
-        Path | None, tyro.conf.arg(help="Where runs are logged (default GANWATCH_DIR or .ganwatch).")
+        Path | None, _option("Where runs are logged (default GANWATCH_DIR or .ganwatch).")
     ] = None,
 ) -> None:
     """Say what is wrong with the installation, the service, the store and the spool, and what helps.
@@ -218,10 +222,10 @@ def _service_at(server: str | None, token: str | None) -> Address:
 
 def retention(
     keep_days: Annotated[
-        float | None, tyro.conf.arg(help="Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
+        float | None, _option("Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
     ] = None,
     keep_bytes: Annotated[
-        int | None, tyro.conf.arg(help="Delete the oldest beyond this (default GANWATCH_KEEP_BYTES).")
+        int | None, _option("Delete the oldest beyond this (default GANWATCH_KEEP_BYTES).")
     ] = None,
     dry_run: Annotated[bool, tyro.conf.arg(help="Only say what would be deleted.")] = False,
     data_dir: DataDir = None,

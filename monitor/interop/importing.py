@@ -27,10 +27,14 @@ def import_all(
     format_name: str | None = None,
 ) -> bool:
     """Import all that is found; whether everything that was named is there now, and whole."""
+    if not paths:
+        raise Misuse("import what? name log files, or folders of them")
     found = list(find_logs(paths, FORMATS[format_name] if format_name else None))
     logs = [entry for entry in found if isinstance(entry, Log)]
     if run is not None and len(logs) > 1:
         raise Misuse(f"--id names one run, and these are {len(logs)} logs; import them one by one")
+    if not found:
+        tell("nothing to import there")
     is_complete = bool(logs)
     for entry in found:
         if isinstance(entry, LeftOut):

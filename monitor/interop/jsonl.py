@@ -20,7 +20,7 @@ name = "jsonl"
 
 def reads(path: Path) -> bool:
     with path.open("rb") as file:
-        line = next((line for line in file if line.strip()), b"").strip()
+        line = next((line for line in lines_of(file) if line.strip()), b"").strip()
     return line.startswith(b"{") and (path.suffix in {".jsonl", ".ndjson"} or line.endswith(b"}"))
 
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 #: A time below this (1973) is not a date but seconds since the training began.
 ELAPSED = 1e8
+#: What an entry raises that is not as its tracker writes it. It is left out, and told.
+MALFORMED = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,20 @@ def _rows(path: Path, damage: list[Note]) -> Iterator[Mapping[str, str]]:
         file.seek(0)
         lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         names = [entry.strip() for entry in next(lines)]
-        for cells in lines:
+        for cells in _whole(lines, damage):
             filled = cells[:-1] if len(cells) == len(names) + 1 and not cells[-1] else cells
             if len(filled) == len(names):
                 yield dict(zip(names, filled, strict=True))
             elif filled:
                 text = f"line {lines.line_num} has {len(filled)} cells in place of {len(names)}"
                 damage.append(Note(text, is_damage=True))
+
+
+def _whole(lines: Iterator[list[str]], damage: list[Note]) -> Iterator[list[str]]:
+    try:
+        yield from lines
+    except csv.Error as error:
+        damage.append(Note(f"the table cannot be read any further: {error}", is_damage=True))
 
 
 def _open(path: Path) -> TextIO:
@@ -73,7 +80,10 @@ def _delimiter_of(head: str) -> str:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    rows = list(csv.reader([line.strip()], delimiter=delimiter, skipinitialspace=True))
+    try:
+        rows = list(csv.reader([line.strip()], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return []
     return [cell.strip() for cell in rows[0]] if rows else []
 
 

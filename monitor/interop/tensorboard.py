@@ -15,6 +15,7 @@ A torn end is told; a damaged event is skipped by its length, and a damaged leng
 from __future__ import annotations
 
 import io
+import math
 import mmap
 import struct
 from collections.abc import Iterator
@@ -23,15 +24,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from monitor.interop.histograms import distribution_of
 from monitor.interop.packages import load
-from monitor.interop.records import About, Distribution, Note, Pictures, Record, Scalars
+from monitor.interop.pictures import BROKEN_IMAGE, open_image
+from monitor.interop.records import MALFORMED, About, Distribution, Note, Pictures, Record, Scalars
 
 name = "tensorboard"
 _HEAD = struct.Struct("<QI")
 _FOOT = struct.Struct("<I")
+#: A histogram has some dozens, a page of images no more than thousands.
+MOST_NUMBERS = 2**20
 
 
 def reads(path: Path) -> bool:
@@ -50,7 +53,10 @@ def read(path: Path) -> Iterator[Record]:
             yield event
             continue
         for value in event.summary.value:
-            yield from _records(event.step, event.wall_time, value, plugins)
+            try:
+                yield from _records(event.step, event.wall_time, value, plugins)
+            except MALFORMED as error:
+                yield Note(f"{value.tag!r} is not as TensorBoard writes it: {error}", is_damage=True)
 
 
 def _records(step: int, time: float, value: Any, plugins: dict[str, str]) -> Iterator[Record]:
@@ -79,6 +85,9 @@ def _records(step: int, time: float, value: Any, plugins: dict[str, str]) -> Ite
 
 
 def _array(tensor: Any) -> npt.NDArray[Any]:
+    # One number can stand for a tensor of any size.
+    if math.prod(dim.size for dim in tensor.tensor_shape.dim) > MOST_NUMBERS:
+        raise ValueError(f"a tensor has more than {MOST_NUMBERS} numbers")
     array: npt.NDArray[Any] = load("tensorboard.util.tensor_util").make_ndarray(tensor)
     return array
 
@@ -100,8 +109,8 @@ def _old_histogram(step: int, time: float, tag: str, histogram: Any) -> Iterator
 def _pictures(step: int, time: float, tag: str, encoded: list[bytes]) -> Iterator[Record]:
     for data in encoded:
         try:
-            pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            pixels = open_image(io.BytesIO(data))
+        except BROKEN_IMAGE as error:
             yield Note(f"an image of {tag!r} cannot be read: {error}", is_damage=True)
         else:
             yield Pictures(step, time, tag, pixels[None])

@@ -16,18 +16,21 @@ the history are imported; media files lie beside the file.
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from monitor.interop.fields import number_of
 from monitor.interop.histograms import distribution_of
 from monitor.interop.packages import load
-from monitor.interop.records import About, Distribution, Note, Pictures, Record, Scalars, Unreadable
+from monitor.interop.pictures import BROKEN_IMAGE, open_image
+from monitor.interop.records import MALFORMED, About, Distribution, Note, Pictures, Record, Scalars, Unreadable
 
 name = "wandb"
 _IDENTITY = b":W&B\xe1\xbe\x00"
@@ -49,18 +52,19 @@ def describe(path: Path) -> About:
     for record in _messages(path):
         if isinstance(record, Note):
             continue
-        match record.WhichOneof("record_type"):
-            case "run":
-                name, project = record.run.display_name, record.run.project
-                began = record.run.start_time.seconds + record.run.start_time.nanos / 1e9
-                _update(config, record.run.config.update)
-            case "config":
-                _update(config, record.config.update)
-            case "history":
-                ended = _history(record).get("_timestamp", ended)
-            case "exit":
-                code = record.exit.exit_code
-                outcome = ("failed", f"exit code {code}") if code else ("finished", "")
+        with suppress(*MALFORMED):
+            match record.WhichOneof("record_type"):
+                case "run":
+                    name, project = record.run.display_name, record.run.project
+                    began = record.run.start_time.seconds + record.run.start_time.nanos / 1e9
+                    _update(config, record.run.config.update)
+                case "config":
+                    _update(config, record.config.update)
+                case "history":
+                    ended = _time_of(_history(record)) or ended
+                case "exit":
+                    code = record.exit.exit_code
+                    outcome = ("failed", f"exit code {code}") if code else ("finished", "")
     config.pop("_wandb", None)
     return About(config, name, project, began, ended, outcome[0], outcome[1])
 
@@ -70,13 +74,19 @@ def read(path: Path) -> Iterator[Record]:
         if isinstance(record, Note):
             yield record
         elif record.WhichOneof("record_type") == "history":
-            yield from _records(path, record)
+            try:
+                yield from _records(path, record)
+            except MALFORMED as error:
+                yield Note(f"a record is not as W&B writes it: {error}", is_damage=True)
 
 
 def _records(path: Path, record: Any) -> Iterator[Record]:
     history = _history(record)
     step = int(history.pop("_step", record.history.step.num))
-    time = history.pop("_timestamp", None)
+    if not fits_int64(step):
+        raise ValueError(f"step {step} is beyond 64 bits")
+    time = _time_of(history)
+    history.pop("_timestamp", None)
     history.pop("_runtime", None)
     numbers: dict[str, float] = {}
     for key, value in _leaves(history, ""):
@@ -88,9 +98,9 @@ def _records(path: Path, record: Any) -> Iterator[Record]:
                 if values:
                     yield Distribution(step, time, key, values)
             case {"_type": "image-file", "path": str(file)}:
-                yield _image(step, time, key, [path.parent / "files" / file])
-            case {"_type": "images/separated", "filenames": files}:
-                yield _image(step, time, key, [path.parent / "files" / file for file in files])
+                yield _image(step, time, key, path.parent / "files", [file])
+            case {"_type": "images/separated", "filenames": [*files]}:
+                yield _image(step, time, key, path.parent / "files", files)
             case {"_type": kind}:
                 yield Note(f"{key!r} holds {kind}, which is not imported")
             case None:
@@ -101,12 +111,25 @@ def _records(path: Path, record: Any) -> Iterator[Record]:
         yield Scalars(step, time, numbers)
 
 
-def _image(step: int, time: float | None, key: str, files: list[Path]) -> Record:
+def _image(step: int, time: float | None, key: str, folder: Path, files: list[str]) -> Record:
     try:
-        images = [np.asarray(Image.open(file).convert("RGB")) for file in files]
+        images = [open_image(_inside(folder, file)) for file in files]
         return Pictures(step, time, key, np.stack(images))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except BROKEN_IMAGE as error:
         return Note(f"an image of {key!r} cannot be read: {error}")
+
+
+def _inside(folder: Path, file: str) -> Path:
+    """A log names its files; it must not have others of this machine read."""
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError(f"{file} is not in the run's folder")
+    return path
+
+
+def _time_of(history: Mapping[str, Any]) -> float | None:
+    time = number_of(history.get("_timestamp"))
+    return time if time is not None and math.isfinite(time) else None
 
 
 def _history(record: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -135,6 +136,29 @@ def test_the_token_command_prints_the_same_link(tmp_path: Path) -> None:
     assert first.stdout.startswith("http://127.0.0.1:8765/?token=")
     assert run("token", cwd=tmp_path).stdout == first.stdout
     assert run("token", cwd=tmp_path, GANWATCH_TOKEN="explicit-token").stdout.endswith("=explicit-token\n")
+
+
+def test_every_command_says_what_it_is_for(tmp_path: Path) -> None:
+    listed = run("--help", cwd=tmp_path).stdout
+    for command in ("serve", "sync", "import", "copy", "backup", "doctor", "token", "migrate"):
+        assert re.search(rf"• {command}\s+[A-Z]", listed), command
+    said = run("import", "--help", cwd=tmp_path).stdout
+    assert "Logs, or folders of logs." in said
+    assert "None" not in said.replace("{None}", "").replace("{None,", "")
+
+
+def test_a_store_is_examined_backed_up_and_copied(tmp_path: Path) -> None:
+    assert run("migrate", cwd=tmp_path).returncode == 0
+    for command in (["backup", "kept.db"], ["copy", "kept.db", "copied.db"], ["doctor"]):
+        done = run(*command, cwd=tmp_path, GANWATCH_PORT="1")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok    store" in done.stdout
+    assert_one_clear_line(run("backup", "kept.db", cwd=tmp_path), "kept.db", "exists")
+    assert_one_clear_line(run("copy", "nothing.db", "other.db", cwd=tmp_path), "nothing.db")
+    (tmp_path / ".ganwatch" / "ganwatch.db").write_bytes(b"Dear diary, " * 1000)
+    examined = run("doctor", cwd=tmp_path, GANWATCH_PORT="1")
+    assert examined.returncode == 1
+    assert "wrong store" in examined.stdout
 
 
 def test_migrate_makes_the_database_and_may_run_again(tmp_path: Path) -> None:

@@ -129,3 +129,10 @@ def test_every_real_log_is_imported_or_says_why_not(imports: Importer, tmp_path:
             for kind in ("dcgan32", "dcgan64", "dcgan64_selebA", "sndcgan64_selebA")
         },
     }
+
+
+def test_importing_nothing_says_so(imports: Importer, tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match="import what"):
+        imports()
+    assert not imports(tmp_path)
+    assert imports.said == ["nothing to import there"]
