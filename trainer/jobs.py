@@ -1,6 +1,6 @@
 """The service's queue of jobs, as those see it who work it off."""
 
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import msgspec
 
@@ -8,6 +8,7 @@ from monitor.client.address import Address, server_address
 from monitor.client.transport import HttpTransport, Reply, Transport, Unreachable
 from trainer.errors import TrainingError
 
+T = TypeVar("T")
 Outcome = Literal["finished", "failed", "cancelled", "returned", "died"]
 
 _JSON = "application/json"
@@ -19,7 +20,8 @@ class Job(msgspec.Struct, frozen=True):
     """A recipe to be trained as ``run``, ours for ``lease_seconds`` from every sign of life on."""
 
     id: str
-    run: str
+    #: Names a folder here, whatever the service sends.
+    run: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     recipe: str
     overrides: dict[str, Any]
     project: str
@@ -28,6 +30,12 @@ class Job(msgspec.Struct, frozen=True):
     lease_seconds: float
     #: The newest attempt of the run; None where it has not begun.
     attempt: int | None = None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """The answer to a sign of life."""
+
+    cancel: bool
 
 
 class QueueError(TrainingError):
@@ -45,18 +53,17 @@ class Queue:
         self._transport: Transport = HttpTransport(address)
 
     def submit(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        job: dict[str, Any] = msgspec.json.decode(self._post("/jobs", wanted).body)
-        return job
+        return _read(self._post("/jobs", wanted), dict[str, Any])
 
     def claim(self, worker: str) -> Job | None:
         """The next job, if one waits."""
         reply = self._post("/jobs/claim", {"worker": worker})
-        return None if reply.status == 204 else msgspec.json.decode(reply.body, type=Job)
+        return None if reply.status == 204 else _read(reply, Job)
 
     def keep(self, job: Job) -> bool:
         """A sign of life. Whether the job is to be stopped."""
         reply = self._post(f"/jobs/{job.id}/heartbeat", {"lease": job.lease})
-        return bool(msgspec.json.decode(reply.body)["cancel"])
+        return _read(reply, Kept).cancel
 
     def finish(self, job: Job, outcome: Outcome, message: str) -> None:
         said = {"lease": job.lease, "outcome": outcome, "message": message[:16384]}
@@ -78,6 +85,17 @@ def queue_address(server: str | None) -> Address:
     if address is None:
         raise TrainingError("whose jobs? pass --server, the link that `ganwatch serve` prints")
     return address
+
+
+def _read(reply: Reply, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except msgspec.ValidationError as problem:
+        raise QueueError(
+            f"the service answers as another version does ({problem}): let it and the worker have the same"
+        ) from problem
+    except msgspec.DecodeError as problem:  # a proxy's page
+        raise Unreachable(f"what answers is not the service: {problem}") from problem
 
 
 def _refused(reply: Reply) -> NoReturn:

@@ -47,7 +47,7 @@ class Slot:
         #: Why the worker stops; empty while it does not.
         self.stopping = ""
         #: Why it cannot go on.
-        self.failure: TrainingError | None = None
+        self.failure: Exception | None = None
         self._woken = threading.Event()
         self._is_out_of_reach = False
 
@@ -57,7 +57,11 @@ class Slot:
 
     def work(self) -> None:
         with closing(self.queue):
-            self._work_off()
+            try:
+                self._work_off()
+            except Exception as problem:  # noqa: BLE001  it is raised where the worker ends
+                logger.warning("%s: takes no more jobs: %s", self.name, problem)
+                self.failure = problem
 
     def _work_off(self) -> None:
         while not self.stopping:
@@ -66,9 +70,6 @@ class Slot:
             except Unreachable as problem:
                 self._miss(problem)
                 job = None
-            except QueueError as problem:
-                self.failure = problem
-                return
             else:
                 self._reach()
             self._rest(IDLE if job is None else self._train(job))
@@ -83,8 +84,10 @@ class Slot:
             self._rest(due - monotonic())
             if self.stopping:
                 process.tell(self.stopping)
-            if is_ours and monotonic() >= due:
-                due = monotonic() + job.lease_seconds / BEATS
+            if monotonic() < due:
+                continue
+            due = monotonic() + job.lease_seconds / BEATS
+            if is_ours:
                 try:
                     is_cancelled = self.queue.keep(job) or is_cancelled
                     self._reach()
