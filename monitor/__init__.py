@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from monitor.client.run import Run
     from monitor.client.start import init
     from monitor.client.summary import Summary
+    from monitor.client.summary_writer import SummaryWriter
     from monitor.reading import read
 
-__all__ = ["Run", "Summary", "init", "read"]
+__all__ = ["Run", "Summary", "SummaryWriter", "init", "read"]
 
 _HOMES = {
     "Run": "monitor.client.run",
     "Summary": "monitor.client.summary",
+    "SummaryWriter": "monitor.client.summary_writer",
     "init": "monitor.client.start",
     "read": "monitor.reading",
 }
