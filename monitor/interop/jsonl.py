@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from monitor.interop.fields import describe_rows, scalars_of
 from monitor.interop.records import About, Note, Record
 
 name = "jsonl"
+#: What is longer is read in parts, of which none is an object.
+LONGEST = 2**24
 
 
 def reads(path: Path) -> bool:
     with path.open("rb") as file:
-        line = next((line for line in lines_of(file) if line.strip()), b"").strip()
+        lines = iter(partial(file.readline, LONGEST), b"")
+        line = next((line for line in lines if line.strip()), b"").strip()
     return line.startswith(b"{") and (path.suffix in {".jsonl", ".ndjson"} or line.endswith(b"}"))
 
 
@@ -36,7 +40,7 @@ def read(path: Path) -> Iterator[Record]:
 
 def _lines(path: Path, damage: list[Note]) -> Iterator[Mapping[str, Any]]:
     with path.open(encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(partial(file.readline, LONGEST), ""), 1):
             if not line.strip():
                 continue
             try:

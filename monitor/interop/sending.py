@@ -54,7 +54,7 @@ def import_log(
     about = abouts[0]
     run = run or _run_id(log)
     report = Report(run, about.name or log.name)
-    began = about.began or _began_on_disk(transport, run, log, about)
+    began = about.began or _began_on_disk(log, about)
     ended = max((each.ended or 0.0 for each in abouts), default=0.0)
     begin = protocol.Begin(
         sequence=1,
@@ -66,6 +66,10 @@ def import_log(
     )
     last = abouts[-1]
     _say_the_end(transport, run, begin, last, ended if ended >= ELAPSED else began + ended)
+    # From here on nothing may be said otherwise when the log is imported again: by then it may have moved,
+    # and what it says of the run, or whoever imports it, may have changed.
+    began = about.began or _began_as_stored(transport, run)
+    begin = protocol.Begin(sequence=1, time=began, project="imported", name=run, resume=True)
     for file in log.files:
         writer = f"import-{hashlib.sha256(file.name.encode()).hexdigest()[:16]}"
         delivery = _Delivery(transport, run, writer, report)
@@ -208,13 +212,18 @@ def _identity(record: Record) -> Any:
     return None
 
 
-def _began_on_disk(transport: HttpTransport, run: str, log: Log, about: About) -> float:
-    """When a log that does not say so began: as the server knows it, else by the file's date."""
-    known = _answered(lambda: transport.get(f"/runs/{run}"))
-    if known.status == HTTPStatus.OK:
-        created: float = msgspec.json.decode(known.body)["created"]
-        return created
+def _began_on_disk(log: Log, about: About) -> float:
+    """When a log that does not say so began, by the file's date."""
     return min(log.files[0].stat().st_mtime - (about.ended or 0.0), now())
+
+
+def _began_as_stored(transport: HttpTransport, run: str) -> float:
+    """The same as the first import told it, and the service took it: its clock may be another."""
+    reply = _answered(lambda: transport.get(f"/runs/{run}"))
+    if reply.status != HTTPStatus.OK:
+        raise Unreadable(f"the service answered {_detail(reply)}")
+    created: float = msgspec.json.decode(reply.body)["created"]
+    return created
 
 
 def _post(transport: HttpTransport, path: str, batch: protocol.Batch) -> protocol.Receipt:

@@ -30,7 +30,16 @@ from monitor.interop.fields import number_of
 from monitor.interop.histograms import distribution_of
 from monitor.interop.packages import load
 from monitor.interop.pictures import BROKEN_IMAGE, open_image
-from monitor.interop.records import MALFORMED, About, Distribution, Note, Pictures, Record, Scalars, Unreadable
+from monitor.interop.records import (
+    MALFORMED,
+    About,
+    Distribution,
+    Note,
+    Pictures,
+    Record,
+    Scalars,
+    Unreadable,
+)
 
 name = "wandb"
 _IDENTITY = b":W&B\xe1\xbe\x00"
@@ -83,7 +92,7 @@ def read(path: Path) -> Iterator[Record]:
 def _records(path: Path, record: Any) -> Iterator[Record]:
     history = _history(record)
     step = int(history.pop("_step", record.history.step.num))
-    if not fits_int64(step):
+    if not -(2**63) <= step < 2**63:
         raise ValueError(f"step {step} is beyond 64 bits")
     time = _time_of(history)
     history.pop("_timestamp", None)

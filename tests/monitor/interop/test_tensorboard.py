@@ -161,3 +161,16 @@ def test_quantiles_are_those_of_evenly_filled_buckets(edges: list[int], counts: 
         behind = np.cumsum(count)
         if min(abs(behind - share * sum(count))) > 1e-9:
             assert value == pytest.approx(quantile(left, right, count, share, 400), abs=0.3)
+
+
+def test_a_tensor_that_claims_to_be_huge_or_makes_no_sense_costs_no_other(tmp_path: Path) -> None:
+    bomb, shapeless = scalar_pb("bomb", 1.0), scalar_pb("shapeless", 1.0)
+    for size in (2**20, 2**20):
+        bomb.value[0].tensor.tensor_shape.dim.add(size=size)
+    shapeless.value[0].tensor.tensor_shape.dim.add(size=3)
+    path = tmp_path / "events.out.tfevents.1"
+    path.write_bytes(event(1, bomb) + event(2, shapeless) + event(3, old_scalar("loss", 0.5)))
+    *notes, last = tensorboard.read(path)
+    assert [type(note) for note in notes] == [Note, Note]
+    assert isinstance(last, Scalars)
+    assert last.values == {"loss": 0.5}

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import json
 import math
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from monitor.interop import wandb
 from monitor.interop.records import Note, Scalars, Unreadable
 from tests.monitor.interop.importing import Importer
 
 pytest.importorskip("wandb.proto.wandb_internal_pb2", reason="the package wandb is not installed")
+
+from wandb.proto import wandb_internal_pb2
 
 TRAINING = """
 import numpy, wandb
@@ -86,3 +93,50 @@ def test_another_file_of_that_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.wandb").write_text("hello there")
     with pytest.raises(Unreadable, match="does not begin"):
         list(wandb.read(tmp_path / "x.wandb"))
+
+
+def written(path: Path, *records: Any) -> Path:
+    """A file as W&B writes it, each record in one chunk."""
+    data = b":W&B\xe1\xbe\x00"
+    for record in records:
+        body = record.SerializeToString()
+        data += struct.pack("<IHB", zlib.crc32(body, zlib.crc32(b"\x01")), len(body), 1) + body
+    path.write_bytes(data)
+    return path
+
+
+def history(**values: str) -> Any:
+    items = [wandb_internal_pb2.HistoryItem(key=key, value_json=text) for key, text in values.items()]
+    return wandb_internal_pb2.Record(history=wandb_internal_pb2.HistoryRecord(item=items))
+
+
+@pytest.mark.parametrize("escape", ["../../secret.png", "{}/secret.png"])
+def test_a_log_cannot_have_another_picture_of_the_disk_read(tmp_path: Path, escape: str) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "secret.png")
+    (tmp_path / "run" / "files").mkdir(parents=True)
+    value = json.dumps({"_type": "image-file", "path": escape.format(tmp_path)})
+    (record,) = wandb.read(written(tmp_path / "run" / "run-x.wandb", history(picture=value)))
+    assert isinstance(record, Note)
+    assert "is not in the run's folder" in record.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"a": "{"},
+        {"_step": "1e400"},
+        {"_step": "99999999999999999999", "a": "1"},
+        {"_step": "[]", "a": "1"},
+        {"h": '{"_type": "histogram", "values": [1, 2], "bins": 3}'},
+        {"h": '{"_type": "histogram", "values": [1, 2], "bins": [0, 1]}'},
+        {"p": '{"_type": "images/separated", "filenames": [1]}'},
+        {"a": "[" * 100_000},
+    ],
+)
+def test_a_record_that_makes_no_sense_costs_no_other(tmp_path: Path, values: dict[str, str]) -> None:
+    log = written(tmp_path / "run-x.wandb", history(a="1"), history(**values), history(a="2", _step="7"))
+    found = list(wandb.read(log))
+    numbers = [record.values for record in found if isinstance(record, Scalars)]
+    assert (numbers[0], numbers[-1]) == ({"a": 1.0}, {"a": 2.0})
+    assert any(isinstance(record, Note) for record in found)
+    assert wandb.describe(log).outcome == "failed"
