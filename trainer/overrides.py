@@ -44,7 +44,7 @@ def changes(recipe: str, chosen: Config) -> dict[str, Any]:
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in settings.items():
         name = prefix + key.replace("-", "_")
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{name}.")
         else:
             yield name, value

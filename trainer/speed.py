@@ -72,7 +72,7 @@ class Calls:
             with self.precision():
                 images: Tensor = forward(*inputs)
             # A replayed graph writes its next images where these lie.
-            return images.clone() if self.speed.cuda_graphs else images.float()
+            return images.to(torch.float32, copy=self.speed.cuda_graphs)
 
         return generate
 
@@ -116,7 +116,11 @@ class CalledCritic:
 
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         with self.calls.precision():
-            return self.score(images, labels).float()
+            h = self.score(images, labels).float()
+        if self.calls.speed.cuda_graphs and isinstance(self.critic, GradientNormalizedCritic):
+            # As with images, and this outlives the step.
+            self.critic.undefined = self.critic.undefined.clone()
+        return h
 
     def gradient(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         with self.calls.precision():

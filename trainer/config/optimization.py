@@ -31,7 +31,7 @@ class Adam:
         # Adam takes 0 for an integer and refuses it beside a float.
         object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
         require(all(0 <= beta < 1 for beta in self.betas), f"adam.betas = {self.betas} must lie in [0, 1)")
-        require(self.eps > 0, f"adam.eps = {self.eps} must be positive")
+        require(0 < self.eps < 1, f"adam.eps = {self.eps} must lie between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
