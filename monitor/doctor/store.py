@@ -145,6 +145,8 @@ def _reading(database: Database) -> Iterator[Connection]:
     engine = _read_only(Path(database.name).absolute())
     try:
         with engine.connect() as connection:
+            # One snapshot: the service may be compacting what is being counted.
+            connection.exec_driver_sql("BEGIN")
             yield connection
     finally:
         engine.dispose()

@@ -28,15 +28,23 @@ def back_up(database: Database, target: Path) -> int:
     beside = target.with_name(f"{target.name}.part-{os.getpid()}")
     try:
         _copy(source, beside)
-        descriptor = os.open(beside, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        _flush(beside)
         os.link(beside, target)
+        _flush(target.parent)
     except (OSError, sqlite3.Error) as error:
         raise Misuse(f"cannot back {source} up into {target}: {error}") from None
     finally:
         beside.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _flush(path: Path) -> None:
+    """Onto the disk: the content of a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import text, update
 import monitor
 from monitor.doctor.examining import examine_all
 from monitor.doctor.findings import Finding
+from monitor.doctor.store import examine_store
 from monitor.settings import Settings
 from monitor.store.compactor import compact
 from monitor.store.database import VERSION_TABLE, Database
@@ -75,6 +76,19 @@ def test_a_sound_store_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
     assert "1 runs" in said["store"]
     assert said["chunks"] == "2, all sound"
     assert contents(tmp_path) == before
+
+
+def test_a_store_that_is_compacted_while_it_is_looked_at_is_well(tmp_path: Path) -> None:
+    db = a_store(tmp_path)
+    Voice("later").begin(resume=True).log({"a": [0.0] * 9000}, range(9000)).send(db)
+    examination = examine_store(f"sqlite:///{db.name}")
+    found = [next(examination)]
+    compact(db, "r")
+    found += examination
+    assert {finding.verdict for finding in found} == {"ok"}
+    # As it was when the examination began, throughout.
+    assert found[-1].detail == "2, all sound"
+    db.close()
 
 
 def test_a_damaged_chunk_is_named_by_its_series_and_run(tmp_path: Path) -> None:
