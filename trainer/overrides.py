@@ -23,7 +23,11 @@ def overridden(recipe: str, overrides: Mapping[str, Any]) -> Config:
     settings = to_dict(recipe_called(recipe))
     known = dict(_flat(settings))
     del known["recipe"]
+    named: set[str] = set()
     for name, value in _flat(overrides):
+        if name in named:
+            raise ConfigError(f"{name} is set twice: leave one of them out")
+        named.add(name)
         if name not in known:
             near = get_close_matches(name, known, n=1)
             raise ConfigError(f"there is no setting {name!r}.{f' Did you mean {near[0]}?' if near else ''}")

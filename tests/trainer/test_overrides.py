@@ -39,6 +39,7 @@ def test_what_was_changed_makes_the_same_of_the_recipe_again() -> None:
         ("digits-gn", {"lr.dd": 1}, r"there is no setting 'lr.dd'. Did you mean lr.d\?"),
         ("digits-gn", {"zzz": {"y": 1}}, "there is no setting 'zzz.y'"),
         ("digits-gn", {"lr": 1}, "there is no setting 'lr'"),
+        ("digits-gn", {"lr.d": 1e-4, "lr": {"d": 2e-4}}, "lr.d is set twice"),
         ("digits-gn", {"lr": {}}, "there is no setting 'lr'"),
         ("digits-gn", {"lr.d": {}}, r"float.*lr\.d"),
         ("digits-gn", {"recipe": "mine"}, "there is no setting 'recipe'"),
