@@ -36,6 +36,15 @@ def test_a_log_that_has_grown_is_taken_up_where_it_was(imports: Importer, tmp_pa
     assert "93 new" in imports.said[0]
 
 
+def test_a_log_that_has_grown_goes_on_whatever_project_is_named_for_it_now(
+    imports: Importer, tmp_path: Path
+) -> None:
+    assert imports(write_csv(tmp_path / "log.csv", 5), project="old ones")
+    assert imports(write_csv(tmp_path / "log.csv", 9), project="others")
+    assert "4 new" in imports.said[0]
+    assert imports.run()["project"] == "old ones"
+
+
 def test_a_log_that_says_something_else_now_is_refused(imports: Importer, tmp_path: Path) -> None:
     log = write_csv(tmp_path / "log.csv", 100)
     assert imports(log)
@@ -71,7 +80,7 @@ def test_an_imported_run_is_over_and_raises_no_alarm(imports: Importer, tmp_path
         1.6e9,
         1.6e9 + 2,
     )
-    assert imports.client.get("/api/v1/alerts").json() == {"alerts": []}
+    assert imports.client.get("/api/v1/alerts").json()["alerts"] == []
 
 
 def test_copies_of_different_trainings_under_one_name_stay_apart(imports: Importer, tmp_path: Path) -> None:
