@@ -70,11 +70,15 @@ def addition(on_image: Collection[Node], x: Node, y: Node) -> Reading:
     return (Addition() if x in on_image and y in on_image else Offset()), (x, y)
 
 
+def scaling(number: float) -> Layer:
+    return OtherLinear(lambda value: value * number)
+
+
 def multiplication(on_image: Collection[Node], x: Node, y: Node) -> Reading:
     del on_image
     for factor, number in ((x, y), (y, x)):
         if isinstance(number, int | float):
-            return OtherLinear(lambda value, number=number: value * number), (factor,)
+            return scaling(number), (factor,)
     return Factor(), (x, y)
 
 
