@@ -30,7 +30,8 @@ class Written(nn.Module):
         self.double()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.of(self, x)
+        scores: Tensor = self.of(self, x)
+        return scores
 
 
 def pooled(self: Written, x: Tensor) -> Tensor:
