@@ -30,8 +30,7 @@ class Written(nn.Module):
         self.double()
 
     def forward(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.of(self, x)
-        return scores
+        return self.of(self, x)
 
 
 def pooled(self: Written, x: Tensor) -> Tensor:
@@ -40,7 +39,8 @@ def pooled(self: Written, x: Tensor) -> Tensor:
 
 
 def thrice(self: Written, y: Tensor) -> Tensor:
-    return torch.relu(y) + y + self.other(y)
+    total: Tensor = torch.relu(y) + y + self.other(y)
+    return total
 
 
 LINEAR: dict[str, Callable[[Written, Tensor], Tensor]] = {
