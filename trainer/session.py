@@ -18,7 +18,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import Config, to_dict
 from trainer.distributed import Ranks, joined
 from trainer.errors import ConfigError
-from trainer.following import Nowhere, Silent
+from trainer.following import Follower, Nowhere
 from trainer.loop import Outcome, train
 from trainer.options import Options
 from trainer.schedule import Schedule
@@ -89,7 +89,7 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
                 outcome = train(
                     config,
                     images,
-                    run if leads else Silent(),
+                    run if leads else Follower(run),
                     watch_with=probes if leads and options.probes else Unwatched,
                     checkpoints=directory.checkpoints if leads else Nowhere(),
                     stopping=stopping,

@@ -14,7 +14,7 @@ from trainer.checkpoint import CheckpointDirectory
 from trainer.config import Adam, Batch, Config, Consistency, Critic, Network, Penalty
 from trainer.data import load
 from trainer.distributed import ALONE, Ranks, joined
-from trainer.following import Nowhere, Silent
+from trainer.following import Follower, Nowhere
 from trainer.loop import train
 from trainer.recipes import RECIPES
 from trainer.stopping import Stopping
@@ -23,7 +23,7 @@ from trainer.watching import Unwatched
 SMALL = replace(
     RECIPES["digits-nsgan"](),
     network=Network(z_dim=8, width_g=4, width_d=4, norm_g="none", init="torch"),
-    # Adam divides by the size of a gradient, and blows up the rounding of those near 0: not with this epsilon.
+    # Adam divides by the size of a gradient: with a smaller epsilon it blows up the rounding of those near 0.
     adam=Adam(betas=(0.0, 0.9), eps=1e-3),
     batch=Batch(g=12, d=8),
     n_dis=2,
@@ -49,7 +49,7 @@ def trained(config: Config, folder: Path, ranks: Ranks = ALONE) -> RecordingRun:
     train(
         config,
         load(config),
-        run if leads else Silent(),
+        run if leads else Follower(run),
         watch_with=Unwatched,
         checkpoints=CheckpointDirectory(folder) if leads else Nowhere(),
         stopping=Stopping(run, ranks),

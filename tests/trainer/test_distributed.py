@@ -135,6 +135,9 @@ def test_a_process_that_dies_ends_all_and_the_same_command_goes_on(
         assert process.returncode == 0, output
         done = run()
         assert (done["id"], done["state"], done["steps"]) == (begun["id"], "finished", step + 5)
+        address = f"/api/v1/runs/{done['id']}/points"
+        times = client.get(address, params={"name": "system/step_time@1"}).json()["series"]
+        assert sum(times["system/step_time@1"]["count"]) >= 5
         assert done["attempt"] == 1
 
 

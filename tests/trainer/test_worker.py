@@ -151,7 +151,6 @@ def test_what_a_killed_worker_trained_is_gone_on_with_by_another(
     with worker(service, tmp_path) as process:
         run = wait_for_epoch(client, job, 2)
         process.kill()
-        process.communicate()
     with worker(service, tmp_path):
         taken = wait_for(client, job, lambda job: job["claims"] >= 2 and job["state"] == "running")
         assert (taken["run"], taken["deaths"]) == (run, 1)
