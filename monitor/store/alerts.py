@@ -112,6 +112,8 @@ def unresolved(c: Connection, run_id: str, before_attempt: int) -> list[tuple[st
 def acknowledge(db: Database, run_id: str, key: str, by: str, now: float) -> dict[str, Any]:
     """Note who has seen an alert; the first stays."""
     with db.write() as c:
+        # Judging holds the run while it moves its alerts: the same lock in the same order.
+        c.execute(select(Run.id).where(Run.id == run_id).with_for_update())
         row = c.execute(select(Alert).where(Alert.run_id == run_id, Alert.id == plain_text(key))).first()
         if row is None:
             raise Problem(404, "unknown-alert", f"Run {run_id!r} has no alert {plain_text(key)!r}.")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import event
 from monitor import protocol
 from monitor.errors import Problem
 from monitor.store.alert_documents import IMAGES_BEFORE, IMAGES_FROM, get_alert, list_alerts
+from monitor.store.alerts import acknowledge
 from monitor.store.database import Database, insert_into
 from monitor.store.schema import Alert, Transition
 from tests.monitor.store.writing import NOW, Voice
@@ -38,6 +41,23 @@ def pages(db: Database, limit: int, **asked: Any) -> list[list[str]]:
         cursor = answer["next"]
         if cursor is None:
             return found
+
+
+def test_of_many_who_acknowledge_an_alert_at_once_the_first_stays(database: Database) -> None:
+    Voice(run="r").begin().send(database)
+    key = raise_alert(database, "r", 0)
+    together = threading.Barrier(6)
+
+    def acknowledge_as(who: str) -> str:
+        together.wait()
+        by: str = acknowledge(database, "r", key, who, NOW)["acknowledged_by"]
+        return by
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(acknowledge_as, "abcdef"))) == 1
+    with database.read() as c:
+        transitions = get_alert(c, "r", key)["transitions"]
+    assert len(transitions) == 3
 
 
 def test_alerts_come_the_newest_first_page_by_page(database: Database) -> None:
