@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
@@ -35,10 +36,12 @@ from monitor.api.metrics import Metrics
 from monitor.api.service import Service
 from monitor.background import Background
 from monitor.clock import Clock, wall_clock
-from monitor.peers import Peers
 from monitor.protocol import PROTOCOL_VERSION
 from monitor.settings import Settings, load_settings
 from monitor.store.database import Database
+
+if TYPE_CHECKING:
+    from monitor.peers import Peers
 
 API_PREFIX = "/api/v1"
 
@@ -54,6 +57,11 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
     def make_background() -> Background:
         return Background(database, settings, clock, broker.publish)
 
+    def make_peers() -> Peers:
+        from monitor.peers import Peers  # noqa: PLC0415 - with psycopg, which SQLite does without
+
+        return Peers(database, broker, clock, make_background)
+
     service = Service(
         settings=settings,
         database=database,
@@ -61,9 +69,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         access=access,
         broker=broker,
         metrics=Metrics(),
-        background=make_background()
-        if database.is_sqlite
-        else Peers(database, broker, clock, make_background),
+        background=make_background() if database.is_sqlite else make_peers(),
     )
     app = FastAPI(
         title="ganwatch",

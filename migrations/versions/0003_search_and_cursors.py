@@ -9,7 +9,6 @@ branch_labels = None
 depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-HAS_ROLE = sa.text("role IS NOT NULL")
 MOST_LEAVES = 1000
 
 facet = sa.table(
@@ -33,13 +32,7 @@ def upgrade() -> None:
         "(SELECT max(last_step) FROM total WHERE total.run_id = run.id AND total.attempt = run.attempt), "
         "(SELECT from_step FROM attempt WHERE attempt.run_id = run.id AND attempt.number = run.attempt))"
     )
-    op.create_index(
-        "ix_series_run_id_role",
-        "series",
-        ["run_id", "role"],
-        sqlite_where=HAS_ROLE,
-        postgresql_where=HAS_ROLE,
-    )
+    op.create_index("ix_series_run_id_role", "series", ["run_id", "role"])
     op.create_index("ix_alert_began", "alert", ["began"])
     op.create_table(
         "facet",
@@ -75,8 +68,15 @@ def _facets(row):
             "place": place,
             "text": text,
             "folded": text.casefold(),
-            "number": float(value) if is_number else None,
+            "number": _float_of(value) if is_number else None,
         }
+
+
+def _float_of(value):
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _leaves(value, path):

@@ -6,10 +6,9 @@ import hashlib
 import hmac
 import io
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request
-from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -19,6 +18,9 @@ from monitor.api.parameters import DigestInPath, RunInPath
 from monitor.api.service import HasService, Service
 from monitor.errors import Problem
 from monitor.store import census, images
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 #: What a PNG can hold as it is; every other mode becomes RGB.
@@ -89,6 +91,8 @@ def _store(service: Service, run: str, digest: str, body: bytes) -> bool:
 
 def reencode(body: bytes, max_pixels: int) -> tuple[bytes, tuple[int, int]]:
     """The pixels of the first frame as a PNG of our own making: no metadata, no second meaning."""
+    from PIL import Image  # noqa: PLC0415 - 3 MB that a service without images does without
+
     try:
         with Image.open(io.BytesIO(body), formats=FORMATS) as image:
             width, height = image.size

@@ -6,8 +6,8 @@ import re
 from time import perf_counter
 
 import msgspec
+from anyio import to_thread
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from monitor import protocol
@@ -58,7 +58,7 @@ async def receive_batch(run: RunInPath, request: Request, service: HasService) -
             raise Problem(415, "unsupported-media-type", f"Send {' or '.join(_ANSWERS)}.")
         refuse_encoding(request)
         body = await request.body()
-        receipt = await run_in_threadpool(_apply, service, run, media_type, body)
+        receipt = await to_thread.run_sync(_apply, service, run, media_type, body, limiter=service.storing)
     except Problem as problem:
         service.metrics.count_refusal(problem.type)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
@@ -44,7 +45,7 @@ def list_marks(run: RunInPath, request: Request, service: HasService) -> Respons
 
 
 @router.get("/runs/{run}/points", response_class=Response, summary="Points, resampled to what is drawn")
-def query_points(
+async def query_points(
     run: RunInPath,
     request: Request,
     service: HasService,
@@ -66,23 +67,35 @@ def query_points(
     Points that are fewer than the buckets come as they are (`exact`). A bucket stands for what lies between
     its `first` and its `step` (or `time`, or `epoch`), the place of its last point.
     """
-    with service.database.read() as connection:
-        tag = census.run_tag(connection, run)
-        return answer_unless_known(
-            request,
-            tag,
-            lambda: picture.query_points(
-                connection,
-                run,
-                name,
-                buckets,
-                patterns=match,
-                most=MOST_SERIES,
-                first=first,
-                last=last,
-                axis=axis,
-                attempt=attempt,
-                aligned=aligned,
-                since=since,
-            ),
-        )
+    view = {
+        "first": first,
+        "last": last,
+        "axis": axis,
+        "attempt": attempt,
+        "aligned": aligned,
+        "since": since,
+    }
+
+    def draw() -> Response:
+        with service.database.read() as connection:
+            tag = census.run_tag(connection, run)
+            return answer_unless_known(
+                request,
+                tag,
+                lambda: picture.query_points(
+                    connection,
+                    run,
+                    name,
+                    buckets,
+                    patterns=match,
+                    most=MOST_SERIES,
+                    first=first,
+                    last=last,
+                    axis=axis,
+                    attempt=attempt,
+                    aligned=aligned,
+                    since=since,
+                ),
+            )
+
+    return await to_thread.run_sync(draw, limiter=service.drawing)

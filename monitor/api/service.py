@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from monitor.api.auth import Access
@@ -13,6 +14,8 @@ from monitor.api.metrics import Metrics
 from monitor.clock import Clock
 from monitor.settings import Settings
 from monitor.store.database import Database
+
+STORING, DRAWING = 16, 2
 
 
 class BackgroundWork(Protocol):
@@ -37,6 +40,10 @@ class Service:
     broker: Broker
     metrics: Metrics
     background: BackgroundWork
+    #: Threads of their own, so that no crowd of readers makes a training process wait for its answer: one lot
+    #: for batches, and few for pictures, which compute more than they wait.
+    storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORING))
+    drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DRAWING))
 
 
 async def _service(request: Request) -> Service:

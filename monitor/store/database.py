@@ -11,25 +11,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 import monitor
 from monitor.errors import Misuse, Problem
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
 VERSION_TABLE = "ganwatch_schema"
 #: Any number does, as long as every server of a database takes the same one.
 MIGRATION_LOCK = 0x67616E77
 BUSY_SECONDS = 30.0
-
-Insert = sqlite.Insert | postgresql.Insert
 
 
 class _DriverConnection(Protocol):
@@ -113,6 +110,14 @@ class Database:
     def _migrate(self, connection: Connection) -> None:
         if not self.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        if _is_current(connection):
+            return
+        # Loading these takes as long as half of the service's start.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+        from alembic.script import ScriptDirectory  # noqa: PLC0415
+
         config = Config()
         config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
         config.attributes["connection"] = connection
@@ -139,10 +144,24 @@ class Database:
         self.engine.dispose()
 
 
-def insert_into(connection: Connection, table: Any) -> Insert:
+def insert_into(connection: Connection, table: Any) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT, in the database's own dialect."""
     target = cast("Table", getattr(table, "__table__", table))
-    return sqlite.insert(target) if connection.dialect.name == "sqlite" else postgresql.insert(target)
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(target)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - takes a while, and few have it
+
+    return postgresql.insert(target)
+
+
+def _is_current(connection: Connection) -> bool:
+    """Whether the newest migration has been made; their files begin with their numbers."""
+    versions = (migrations_directory() / "versions").glob("[0-9]*_*.py")
+    newest = max(path.name.partition("_")[0] for path in versions)
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return False
+    made = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()  # noqa: S608
+    return made == [newest]
 
 
 def _readers_of(engine: Engine, is_sqlite: bool) -> Engine:

@@ -21,7 +21,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
-    text,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -167,13 +166,7 @@ class Series(Base):
     __table_args__ = (
         _of_run(),
         Index(None, "run_id", "name", unique=True),
-        Index(
-            "ix_series_run_id_role",
-            "run_id",
-            "role",
-            sqlite_where=text("role IS NOT NULL"),
-            postgresql_where=text("role IS NOT NULL"),
-        ),
+        Index(None, "run_id", "role"),
     )
 
 
