@@ -1,9 +1,9 @@
 """Critics: what stands between a discriminator and the loss. Each is one formula on top of one primitive.
 
-``scoring.py`` has the critics and ``normalizations.py`` their formulas; ``gradient.py`` is the primitive, a
-score and its gradient, both differentiable, ``frozen.py`` its first-order form (``tracing.py``,
-``linearity.py`` and ``layers.py`` know
-for which discriminators and how); ``spectral.py`` normalizes weights.
+``scoring.py`` has the critics, ``normalizations.py`` their formulas, ``spectral.py`` spectral normalization.
+``gradient.py`` is the primitive, a score and its gradient, both differentiable; ``frozen.py`` is its
+first-order form, ``tracing.py`` and ``linearity.py`` find a discriminator's layers, ``layers.py`` and
+``fixed.py`` are what each does.
 """
 
 from typing import Final
