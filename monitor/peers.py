@@ -62,6 +62,7 @@ class Peers:
         self._unsaid: dict[str, Message] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._attending = threading.Event()
         #: The work, while this process leads.
         self._background: Background | None = None
         self._swept = 0.0
@@ -69,7 +70,9 @@ class Peers:
         broker.relay = self._relay
 
     def start(self) -> None:
+        """Listens when this returns, if the database answers: no page comes before changes are heard."""
         self._thread.start()
+        self._attending.wait(RETRY_SECONDS)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -98,10 +101,9 @@ class Peers:
             self._unsaid[message.run] = before.merged(message) if before else message
 
     def _run(self) -> None:
-        has_been_cut = False
         while not self._stopping.is_set():
             try:
-                self._attend(has_been_cut)
+                self._attend()
             except Exception as error:
                 kind = (
                     logging.WARNING if isinstance(error, psycopg.Error | SQLAlchemyError) else logging.ERROR
@@ -110,27 +112,39 @@ class Peers:
                 log.log(
                     kind, "the line to the other servers is cut and tried again: %s", error, exc_info=told
                 )
-                has_been_cut = True
                 self._stopping.wait(RETRY_SECONDS)
             finally:
                 self._step_down()
 
-    def _attend(self, has_been_cut: bool) -> None:
+    def _attend(self) -> None:
         line = Line(self._database)
         try:
-            if has_been_cut:
-                self._broker.forget()
+            # Nobody knows what was said while this process did not listen.
+            self._broker.forget()
+            self._attending.set()
             while not self._stopping.is_set():
                 if self._background is None and line.lead():
                     self._take_over()
-                with self._lock:
-                    unsaid, self._unsaid = self._unsaid, {}
-                line.tell(msgspec.json.encode(message).decode() for message in unsaid.values())
+                self._tell(line)
                 for message in line.hear(PACE):
                     self._heard(msgspec.json.decode(message, type=Message))
                 self._sweep()
+            self._tell(line)
         finally:
             line.close()
+
+    def _tell(self, line: Line) -> None:
+        with self._lock:
+            unsaid, self._unsaid = self._unsaid, {}
+        try:
+            line.tell([msgspec.json.encode(message).decode() for message in unsaid.values()])
+        except psycopg.Error:
+            # Nobody heard it: it is said again once the line holds.
+            with self._lock:
+                for run, message in unsaid.items():
+                    later = self._unsaid.get(run)
+                    self._unsaid[run] = message.merged(later) if later else message
+            raise
 
     def _heard(self, message: Message) -> None:
         self._broker.hear(message.run, message.version, message.changed)

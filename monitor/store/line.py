@@ -8,7 +8,6 @@ mode) does not carry them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import cast
 
 import psycopg
@@ -34,10 +33,11 @@ class Line:
         self._channel = f"ganwatch_{self._store}"
         self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
 
-    def tell(self, messages: Iterable[str]) -> None:
-        """Each less than 8000 bytes; equal ones are heard once."""
-        for message in messages:
-            self._connection.execute("SELECT pg_notify(%s, %s)", (self._channel, message))
+    def tell(self, messages: list[str]) -> None:
+        """All or none of them; each less than 8000 bytes, equal ones are heard once."""
+        if messages:
+            said = "SELECT pg_notify(%s, message) FROM unnest(%s::text[]) AS message"
+            self._connection.execute(said, (self._channel, messages))
 
     def hear(self, seconds: float) -> list[str]:
         """What the others said, at once where they did and after so many seconds where not."""
