@@ -370,3 +370,59 @@ def test_spools_lie_where_they_were_asked_to(tmp_path: Path) -> None:
     (writer,) = (tmp_path / "there" / "spool" / "run").iterdir()
     assert writer == spool_directory(tmp_path / "there", "run", writer.name)
     assert writer.name.startswith("3-")
+
+
+def test_what_is_measured_late_is_kept_with_the_attempt_it_judges(tmp_path: Path, run: Run) -> None:
+    old = run.mark(step=500)
+    kept = run.mark(step=100)
+    run.rewind(300)
+    new = run.mark(step=400)
+    run.log({"q": 0.5}, step=500, mark=old)
+    run.log_distribution("gn", range(11), step=500, mark=old)
+    run.log_images("samples", np.zeros((1, 2, 2), np.uint8), step=500, mark=old)
+    run.log({"q": 0.75}, step=100, mark=kept)
+    run.log({"q": 1.0}, step=400, mark=new)
+    run.log({"q": 1.25}, step=401, mark=int(new))
+    run.finish()
+    rows = records(tmp_path, kind=dict)
+    assert [(row["attempt"], row["mark"]) for row in rows if "q" in row["values"]] == [
+        (0, old),
+        (0, kept),
+        (1, new),
+        (1, new),
+    ]
+    assert [row["attempt"] for row in rows if "gn" in row["values"]] == [0]
+    (spool,) = (tmp_path / "spool" / "run").iterdir()
+    (image,) = [entry for entry in read_all(spool) if isinstance(entry.payload, protocol.Image)]
+    assert image.attempt == 0
+
+
+def test_going_back_waits_for_nothing_and_what_lands_later_stays_where_it_was_logged(tmp_path: Path) -> None:
+    run, landed = monitor.init(id="run"), threading.Event()
+    run._keeper.defer(lambda: None, landed.is_set)
+    mark = run.mark(step=1)
+    assert run.rewind(0) == 1
+    run.log({"a": 1.0}, step=1)
+    landed.set()
+    run.finish()
+    (spool,) = (tmp_path / "spool" / "run").iterdir()
+    found = {type(entry.payload).__name__: entry.attempt for entry in read_all(spool)}
+    assert found == {"Begin": 0, "Attempt": 1, "Row": 1, "Mark": 0, "End": 1}
+    assert mark == 0
+
+
+def test_a_configuration_may_grow_while_the_run_goes_on(tmp_path: Path, run: Run) -> None:
+    run.configure({"seed": np.int64(3), "huge": 2**80})
+    run.configure("no mapping")
+    assert run.finish().rejected == 1
+    (configured,) = records(tmp_path, kind=protocol.Configure)
+    assert configured.config == {"seed": 3, "huge": str(2**80)}
+
+
+def test_a_tensor_on_another_device_than_a_gpu_is_read_beside_the_loop(
+    tmp_path: Path, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.log({"nowhere": torch.zeros((), device="meta"), "here": 1.0}, step=1)
+    assert run.finish().rejected == 1
+    assert values(tmp_path) == [{"here": 1.0}]
+    assert any("meta device" in message for message in warnings_of(caplog))
