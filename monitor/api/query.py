@@ -67,14 +67,6 @@ async def query_points(
     Points that are fewer than the buckets come as they are (`exact`). A bucket stands for what lies between
     its `first` and its `step` (or `time`, or `epoch`), the place of its last point.
     """
-    view = {
-        "first": first,
-        "last": last,
-        "axis": axis,
-        "attempt": attempt,
-        "aligned": aligned,
-        "since": since,
-    }
 
     def draw() -> Response:
         with service.database.read() as connection:

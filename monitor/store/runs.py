@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tu
 from monitor.errors import Problem
 from monitor.store.database import Database
 from monitor.store.facets import index_run
+from monitor.store.lineage import find_lineage
+from monitor.store.picture import query_points
 from monitor.store.plain import LONG, float_of, number_of, plain_text
 from monitor.store.schema import Alert, Attempt, Blob, DetectorState, Gap, Mark, Run, Series, Total, Writer
 
@@ -182,29 +184,52 @@ def _summarize(c: Connection, conditions: list[ColumnElement[bool]], limit: int)
         .limit(limit)
     ).all()
     ids = [row.id for row in rows]
-    headlines = _headlines(c, ids)
+    headlines = _headlines(c, {row.id: row.attempt for row in rows})
     alerts = _count_alerts(c, ids)
     return [{**row._mapping, "last": headlines[row.id], "alerts": alerts[row.id]} for row in rows]
 
 
-def _headlines(c: Connection, run_ids: list[str]) -> dict[str, dict[str, float | str | None]]:
+def _headlines(c: Connection, attempts: dict[str, int]) -> dict[str, dict[str, float | str | None]]:
     roles = [role for candidates in HEADLINES.values() for role in candidates]
     rows = c.execute(
-        select(Series.run_id, Series.role, Total.last)
+        select(Series.run_id, Series.role, Series.name, Total.attempt, Total.last_step, Total.last)
         .join(Total, and_(Total.run_id == Series.run_id, Total.series_id == Series.id))
-        .where(Series.run_id.in_(run_ids), Series.role.in_(roles))
+        .where(Series.run_id.in_(attempts), Series.role.in_(roles))
         .order_by(Total.attempt, Series.id.desc())
     )
-    last: dict[tuple[str, str], float | str] = {
-        (row.run_id, row.role): number_of(float_of(row.last)) for row in rows
-    }
+    newest = {(row.run_id, row.role): row for row in rows}
+    shown = {run_id: _Shown(c, run_id, attempt) for run_id, attempt in attempts.items()}
+    last = {(run_id, role): shown[run_id].last(row) for (run_id, role), row in newest.items()}
     return {
         run_id: {
             headline: next((last[run_id, role] for role in candidates if (run_id, role) in last), None)
             for headline, candidates in HEADLINES.items()
         }
-        for run_id in run_ids
+        for run_id in attempts
     }
+
+
+class _Shown:
+    """The last value that still counts, where a run went back."""
+
+    def __init__(self, c: Connection, run_id: str, attempt: int) -> None:
+        self._c = c
+        self._run_id = run_id
+        self._attempt = attempt
+        self._segments: dict[int, int | None] = {}
+
+    def last(self, total: Any) -> float | str | None:
+        """Of a series, from its newest total, or from its points where those are not all shown."""
+        if total.attempt == self._attempt:
+            return number_of(float_of(total.last))
+        if not self._segments:
+            self._segments = dict(find_lineage(self._c, self._run_id))
+        upto = self._segments.get(total.attempt)
+        if upto is not None and total.last_step <= upto:
+            return number_of(float_of(total.last))
+        drawn = query_points(self._c, self._run_id, [total.name], 1)["series"][total.name]
+        value: float | str | None = drawn["last"][-1] if drawn.get("last") else None
+        return value
 
 
 def _count_alerts(c: Connection, run_ids: list[str]) -> dict[str, dict[str, int]]:

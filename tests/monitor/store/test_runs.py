@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from monitor import protocol
 from monitor.errors import Problem
@@ -88,6 +88,46 @@ def test_a_summary_shows_the_headline_numbers(database: Database) -> None:
     voice.log({"e": [7.0], "i": [3.0]}, [21]).send(database)
     with database.read() as c:
         assert get_run(c, "r")["last"]["S_G"] == 7.0
+
+
+def test_a_summary_of_a_run_that_went_back_shows_what_still_counts(database: Database) -> None:
+    voice = (
+        begin(database, "r")
+        .say(protocol.Declare, name="q", role="Q")
+        .say(protocol.Declare, name="d", role="D")
+    )
+    voice.log({"q": [0.5, 0.9, 0.1]}, [10, 20, 30]).log({"d": [2.0]}, [10]).send(database)
+    voice.attempt = 1
+    voice.say(protocol.Attempt, number=1, parent=0, from_step=25).send(database)
+
+    def shown() -> dict[str, Any]:
+        with database.read() as c:
+            return {key: list_runs(c)["runs"][0]["last"][key] for key in ("Q", "D")}
+
+    assert shown() == {"Q": 0.9, "D": 2.0}
+    voice.log({"q": [0.7]}, [26]).send(database)
+    assert shown() == {"Q": 0.7, "D": 2.0}
+    voice.attempt = 2
+    voice.say(protocol.Attempt, number=2, parent=0, from_step=5).send(database)
+    assert shown() == {"Q": None, "D": None}
+
+
+def test_a_list_of_runs_takes_the_same_queries_however_many_series_there_are(database: Database) -> None:
+    asked: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+
+    def queries() -> list[str]:
+        asked.clear()
+        with database.read() as c:
+            list_runs(c)
+        return list(asked)
+
+    voice = begin(database, "one")
+    few = queries()
+    voice.log({f"series/{i}": [1.0] for i in range(500)}, [7]).send(database)
+    begin(database, "two")
+    assert len(queries()) == len(few)
+    assert all("max(total" not in statement.lower() for statement in few)
 
 
 def test_a_summary_counts_the_alerts_by_state(database: Database) -> None:
