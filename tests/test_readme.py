@@ -13,6 +13,7 @@ from torch import nn
 
 import monitor
 from monitor.settings import Settings
+from tests.monitor.api.running import TOKEN, run_service
 from trainer.probes.judges.digits import digits_judge
 from trainer.recipes import RECIPES
 
@@ -74,3 +75,15 @@ def test_the_probes_in_the_readme_measure_any_two_modules(tmp_path: Path) -> Non
         exec(EXAMPLES[1], meant)
         summary = run.finish()
     assert (summary.dropped, summary.rejected) == (0, 0)
+
+
+def test_a_run_is_read_as_the_readme_says(tmp_path: Path) -> None:
+    with run_service(tmp_path) as service:
+        with monitor.init(id="my-run", server=service.url, token=TOKEN, directory=tmp_path) as run:
+            for step in range(3):
+                run.log({"loss/g": step / 3, "loss/d": 1.0}, step=step)
+        example = EXAMPLES[2].replace("http://127.0.0.1:8765", f"{service.url}/?token={TOKEN}")
+        meant: dict[str, Any] = {}
+        exec(example, meant)
+    assert meant["points"]["loss/g"].value.tolist() == [0.0, 1 / 3, 2 / 3]
+    assert len(meant["points"].frame()) == 6

@@ -62,6 +62,7 @@ def _configure(intake: Intake, record: protocol.Configure) -> None:
         merged = {**config, **plain_json(record.config)}
         intake.c.execute(update(Run).where(Run.id == intake.run_id).values(config=merged))
         index_run(intake.c, intake.run_id)
+        index_run(intake.c, intake.run_id)
         intake.changed.add("state")
 
 

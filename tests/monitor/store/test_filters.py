@@ -211,6 +211,8 @@ def test_what_is_renamed_tagged_or_begun_again_is_found_as_it_is_now(filled: Dat
     Voice("second", run="healthy").begin(resume=True, config={"loss": "ls"}).send(filled)
     assert found(filled, "config.loss=ls") == HEALTHY
     assert found(filled, "config.lr=2e-4") == NONE
+    Voice("third", run="doomed").begin(resume=True).say(protocol.Configure, config={"depth": 5}).send(filled)
+    assert found(filled, "config.depth=5") == DOOMED
     delete_run(filled, "healthy")
     assert found(filled, "name:winter") == NONE
 
