@@ -114,7 +114,9 @@ class Together:
         with _listening(), torch.no_grad():
             for network in networks:
                 for tensor in [*network.parameters(), *network.buffers()]:
-                    dist.broadcast(tensor, src=0)
+                    plain = tensor.contiguous()  # channels-last is not
+                    dist.broadcast(plain, src=0)
+                    tensor.copy_(plain)
 
     def average_gradients(self, network: nn.Module) -> None:
         gradients = [p.grad for p in network.parameters() if p.grad is not None]

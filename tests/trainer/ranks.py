@@ -11,7 +11,7 @@ import torch
 
 from tests.trainer.recording import RecordingRun
 from trainer.checkpoint import CheckpointDirectory
-from trainer.config import Adam, Batch, Config, Consistency, Critic, Network, Penalty
+from trainer.config import Adam, Batch, Config, Consistency, Critic, Ema, Network, Penalty, Speed
 from trainer.data import load
 from trainer.distributed import ALONE, Ranks, joined
 from trainer.following import Follower, Nowhere
@@ -33,7 +33,9 @@ SMALL = replace(
 CONFIGURATIONS = {
     "raw": SMALL,
     "normalized": replace(SMALL, critic=Critic(kind="gn"), loss="hinge"),
-    "accumulated": replace(SMALL, batch=Batch(g=12, d=8, accumulate=2)),
+    "accumulated": replace(
+        SMALL, batch=Batch(g=12, d=8, accumulate=2), speed=Speed(channels_last=True), ema=Ema(decay=0.9)
+    ),
     "penalized": replace(
         SMALL,
         penalty=Penalty(kind="dragan", at="perturbed", weight=1.0),
