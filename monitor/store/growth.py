@@ -101,7 +101,7 @@ class Growth:
                 *self._where(Summary), Summary.level == level, Summary.number == number
             )
         ).scalar_one()
-        return decode_entries(row, width)
+        return decode_entries([row], width)
 
     def _where(self, table: type[Chunk] | type[Summary]) -> list[Any]:
         return [getattr(table, column) == value for column, value in self._key.items()]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from monitor.errors import Problem
 from monitor.store.schema import Attempt, Run
+
+#: Every question about points asks these. Made once: making a statement takes longer than running it.
+_NEWEST = select(Run.attempt).where(Run.id == bindparam("run_id"))
+_ORIGINS = select(Attempt.number, Attempt.parent, Attempt.from_step).where(
+    Attempt.run_id == bindparam("run_id")
+)
 
 
 class Segment(NamedTuple):
@@ -20,12 +26,10 @@ class Segment(NamedTuple):
 
 def find_lineage(c: Connection, run_id: str, attempt: int | None = None) -> list[Segment]:
     """The segments of an attempt, or of the newest, the oldest first."""
-    newest = c.execute(select(Run.attempt).where(Run.id == run_id)).scalar()
+    newest = c.execute(_NEWEST, {"run_id": run_id}).scalar()
     if newest is None:
         raise Problem(404, "unknown-run", f"There is no run {run_id!r}.")
-    rows = c.execute(
-        select(Attempt.number, Attempt.parent, Attempt.from_step).where(Attempt.run_id == run_id)
-    ).all()
+    rows = c.execute(_ORIGINS, {"run_id": run_id}).all()
     origin = {number: (parent, from_step) for number, parent, from_step in rows}
     current = newest if attempt is None else attempt
     if current not in origin:

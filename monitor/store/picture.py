@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from monitor.store.chunks import ChunkError, Columns
 from monitor.store.epochs import Epochs
@@ -23,6 +23,19 @@ from monitor.store.tree import Tree
 from monitor.store.view import Axis, Grid, Source, Window, bucketize, gather, refine
 
 log = logging.getLogger("ganwatch")
+
+_COMPACTED = select(Total.series_id, Total.attempt, Total.compacted).where(
+    Total.run_id == bindparam("run_id"), Total.series_id.in_(bindparam("series", expanding=True))
+)
+_TAIL = (
+    select(Batch.payload)
+    .where(
+        Batch.run_id == bindparam("run_id"),
+        Batch.attempt == bindparam("attempt"),
+        Batch.id > bindparam("since"),
+    )
+    .order_by(Batch.id)
+)
 
 
 @dataclass(frozen=True)
@@ -105,11 +118,7 @@ class _Reading:
         self._compacted: dict[tuple[int, int], int] = {}
         if since is None:
             for at in range(0, len(ids), AT_ONCE):
-                rows = c.execute(
-                    select(Total.series_id, Total.attempt, Total.compacted).where(
-                        Total.run_id == run_id, Total.series_id.in_(ids[at : at + AT_ONCE])
-                    )
-                )
+                rows = c.execute(_COMPACTED, {"run_id": run_id, "series": ids[at : at + AT_ONCE]})
                 self._compacted |= {(row.series_id, row.attempt): row.compacted for row in rows}
 
     def refine(self, series: Wanted, buckets: int, window: Window) -> Entries:
@@ -143,12 +152,8 @@ def read_tail(
     c: Connection, run_id: str, attempt: int, series: Iterable[int], since: int = 0
 ) -> dict[int, Columns]:
     """What is not yet compacted of the series in one attempt, of batches behind version ``since``."""
-    payloads = c.execute(
-        select(Batch.payload)
-        .where(Batch.run_id == run_id, Batch.attempt == attempt, Batch.id > since)
-        .order_by(Batch.id)
-    ).scalars()
-    return select_series(payloads, series)
+    tail = {"run_id": run_id, "attempt": attempt, "since": since}
+    return select_series(c.execute(_TAIL, tail).scalars(), series)
 
 
 def _show_aligned(

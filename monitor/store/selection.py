@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from monitor.errors import Problem
 from monitor.protocol import DISTRIBUTION_FIELDS
@@ -15,6 +15,10 @@ from monitor.store.schema import Series
 WIDTHS = {"scalar": 1, "distribution": len(DISTRIBUTION_FIELDS)}
 #: Names in a statement: databases limit its parameters.
 AT_ONCE = 5000
+
+
+_SERIES = select(Series.id, Series.name, Series.kind).where(Series.run_id == bindparam("run_id"))
+_NAMED = _SERIES.where(Series.name.in_(bindparam("names", expanding=True)))
 
 
 class Wanted(NamedTuple):
@@ -38,18 +42,17 @@ def find_series(
 
     ``most`` refuses more than that many.
     """
-    columns = select(Series.id, Series.name, Series.kind).where(Series.run_id == run_id)
     unique = [name for name in dict.fromkeys(names) if "\0" not in name]
     found = {
         Wanted(*row)
         for at in range(0, len(unique), AT_ONCE)
-        for row in c.execute(columns.where(Series.name.in_(unique[at : at + AT_ONCE])))
+        for row in c.execute(_NAMED, {"run_id": run_id, "names": unique[at : at + AT_ONCE]})
     }
     limit = None if most is None else most + 1
     for pattern in dict.fromkeys(patterns):
         if "\0" not in pattern:
-            rows = c.execute(columns.where(matches(c, Series.name, pattern)).order_by(Series.id).limit(limit))
-            found |= {Wanted(*row) for row in rows}
+            like = _SERIES.where(matches(c, Series.name, pattern)).order_by(Series.id).limit(limit)
+            found |= {Wanted(*row) for row in c.execute(like, {"run_id": run_id})}
     if most is not None and len(found) > most:
         raise Problem(
             422,

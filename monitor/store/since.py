@@ -10,12 +10,14 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from monitor.errors import Problem
 from monitor.store.lineage import Segment
 from monitor.store.plain import plain_text
 from monitor.store.schema import Run
+
+_MOMENT = select(Run.born, Run.version, Run.horizon).where(Run.id == bindparam("run_id"))
 
 
 class Cursor(NamedTuple):
@@ -56,5 +58,5 @@ class Moment(NamedTuple):
 
 
 def read_moment(c: Connection, run_id: str, segments: list[Segment]) -> Moment:
-    row = c.execute(select(Run.born, Run.version, Run.horizon).where(Run.id == run_id)).one()
+    row = c.execute(_MOMENT, {"run_id": run_id}).one()
     return Moment(Cursor(row.born, zlib.crc32(repr(segments).encode()), row.version), row.horizon)

@@ -35,6 +35,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,7 @@ _MIN, _MAX, _N = (DISTRIBUTION_FIELDS.index(field) for field in ("min", "max", "
 Entries = NDArray[np.void]
 
 
+@cache
 def entry_type(width: int) -> np.dtype[np.void]:
     return np.dtype(
         [
@@ -93,20 +96,26 @@ def encode_entries(entries: Entries) -> bytes:
     return _HEADER.pack(VERSION, entries["last"].shape[1], len(entries), zlib.crc32(content)) + content
 
 
-def decode_entries(row: bytes, width: int) -> Entries:
-    """The entries of a row; :class:`ChunkError` where it is not what was written."""
-    kind = entry_type(width)
-    if len(row) % kind.itemsize == 0:
-        return np.frombuffer(row, kind)
+def decode_entries(rows: Sequence[bytes], width: int) -> Entries:
+    """The entries of some rows; :class:`ChunkError` where one is not what was written."""
+    # The bytes are joined, and not the arrays: NumPy compares all fields of every two of those.
+    return np.frombuffer(b"".join(_content(row, width) for row in rows), entry_type(width))
+
+
+def _content(row: bytes, width: int) -> memoryview:
+    """The entries' bytes, checked."""
+    size = entry_type(width).itemsize
+    if len(row) % size == 0:
+        return memoryview(row)
     if len(row) < _HEADER.size:
         raise ChunkError("a summary ends early")
     version, found_width, count, checksum = _HEADER.unpack_from(row)
     if (version, found_width) != (VERSION, width):
         raise ChunkError("unknown version of a summary")
     content = memoryview(row)[_HEADER.size :]
-    if len(content) != count * kind.itemsize or zlib.crc32(content) != checksum:
+    if len(content) != count * size or zlib.crc32(content) != checksum:
         raise ChunkError("the checksum of a summary does not match")
-    return np.frombuffer(content, kind)
+    return content
 
 
 def entries_of(columns: Columns) -> Entries:

@@ -89,7 +89,7 @@ class Tree:
         found = {row.number: row.entries for row in self._fetch(_SUMMARIES, rows, level=level)}
         if missing := [row for row in rows.tolist() if row not in found]:
             raise ChunkError(f"summary {missing[0]} of a series is missing")
-        content = np.concatenate([decode_entries(found[row], self._width) for row in rows.tolist()])
+        content = decode_entries([found[row] for row in rows.tolist()], self._width)
         sizes = np.minimum(count_entries(self._compacted, level) - rows * BLOCK, BLOCK)
         if len(content) != sizes.sum():
             raise ChunkError("the summaries of a series do not fit its points")

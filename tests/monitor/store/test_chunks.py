@@ -131,15 +131,15 @@ def test_a_damaged_byte_of_a_summary_is_always_found(part: Columns, at: int, cha
     entries = summarize(part)
     width = part.values.shape[1]
     row = bytearray(encode_entries(entries))
-    assert decode_entries(bytes(row), width).tobytes() == entries.tobytes()
-    assert decode_entries(entries.tobytes(), width).tobytes() == entries.tobytes()
+    assert decode_entries([bytes(row)], width).tobytes() == entries.tobytes()
+    assert decode_entries([entries.tobytes()], width).tobytes() == entries.tobytes()
     row[at % len(row)] ^= change
     with pytest.raises(ChunkError):
-        decode_entries(bytes(row), width)
+        decode_entries([bytes(row)], width)
 
 
 @given(st.binary(max_size=400), st.sampled_from([1, 11]))
 def test_noise_is_no_tail_and_no_summary_that_crashes(noise: bytes, width: int) -> None:
-    for decode in (lambda: list(decode_tail(noise)), lambda: decode_entries(noise, width)):
+    for decode in (lambda: list(decode_tail(noise)), lambda: decode_entries([noise], width)):
         with contextlib.suppress(ChunkError):
             decode()

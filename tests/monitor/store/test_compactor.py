@@ -88,13 +88,13 @@ def test_the_tree_grows_a_level_whenever_one_row_is_not_enough(database: Databas
             rows_of = c.execute(select(Summary).order_by(Summary.level, Summary.number)).all()
         levels: dict[int, list[int]] = {}
         for row in rows_of:
-            entries = decode_entries(row.entries, 1)
+            entries = decode_entries([row.entries], 1)
             levels.setdefault(row.level, []).append(len(entries))
         assert max(levels) == top_level(total)
         for level, sizes in levels.items():
             assert sum(sizes) == count_entries(total, level)
             assert sizes[:-1] == [BLOCK] * (len(sizes) - 1)
-        top = decode_entries(rows_of[-1].entries, 1)
+        top = decode_entries([rows_of[-1].entries], 1)
         assert int(top["count"].sum()) == total
         assert (top["min"].min(), top["max"].max()) == (2.0, total + 1.0)
 
