@@ -82,6 +82,39 @@ def test_points_come_as_columns_with_every_spike(client: httpx.Client) -> None:
     assert len({len(columns[name]) for name in ("step", "time", "min", "max", "mean", "last", "count")}) == 1
 
 
+def test_series_are_asked_for_by_pattern_on_shared_buckets_and_by_cursor(client: httpx.Client) -> None:
+    a_run(client, "asked", values=[1.0, 2.0])
+    send(client, "asked", batch([points(5, [9.0], name="loss/d", step=2)], first=5))
+    address = "/api/v1/runs/asked/points"
+    answer = client.get(address, params={"match": "loss/*", "aligned": True, "buckets": 2}).json()
+    assert answer["series"]["loss/g"]["last"] == [1.0, 2.0]
+    assert answer["series"]["loss/d"]["last"] == [None, 9.0]
+    assert (len(answer["from"]), len(answer["to"]), answer["damaged"]) == (2, 2, [])
+    send(client, "asked", batch([points(6, [3.0], step=3)], first=6))
+    news = client.get(address, params={"name": "loss/g", "since": answer["cursor"]}).json()
+    assert (news["reset"], news["series"]["loss/g"]["last"]) == (False, [3.0])
+    for wrong, field in (
+        ({"name": "loss/g", "since": "x"}, "since"),
+        ({"name": "loss/g", "axis": "epoch"}, "axis"),
+        ({"name": "loss/g", "from": "nan"}, "from"),
+        ({"match": "x" * 600}, "match.0"),
+        ({"name": "loss/g", "buckets": 10_001}, "buckets"),
+    ):
+        refused = client.get(address, params=wrong)
+        assert (refused.status_code in {400, 422}, refused.json()["field"]) == (True, field)
+
+
+def test_runs_are_found_by_a_filter_and_a_mistake_is_pointed_at(client: httpx.Client) -> None:
+    a_run(client, "filtered", project="filtering", tags=["gn"], config={"loss": "hinge", "lr": 2e-4})
+    text = 'project:filtering tag:gn config.loss=hinge last("loss/*")>2.5 age>0s'
+    (run,) = client.get("/api/v1/runs", params={"q": text}).json()["runs"]
+    assert run["id"] == "filtered"
+    refused = client.get("/api/v1/runs", params={"q": "tag:gn stat:running"})
+    problem = refused.json()
+    assert (refused.status_code, problem["type"], problem["field"]) == (422, "bad-filter", "q")
+    assert (problem["column"], "stat" in problem["detail"]) == (8, True)
+
+
 def test_a_run_can_be_renamed_tagged_noted_and_archived(client: httpx.Client) -> None:
     a_run(client, "changed", tags=["first"])
     before = client.get("/api/v1/runs/changed").json()
