@@ -53,11 +53,10 @@ def test_half_of_the_images_are_mirrored_and_all_are_shifted_by_at_most_a_fifth(
     assert torch.allclose(counts, torch.tensor([1, 2, 2, 2, 1]) / 8, atol=0.03)
 
 
-@pytest.mark.parametrize("flip", [0.0, 1.0])
-def test_without_shift_an_image_is_itself_or_its_mirror_image(flip: float) -> None:
+def test_without_shift_a_flipped_image_is_its_mirror_image() -> None:
     real = images(6)
-    found = consistency(shift=0.0, flip=flip).augmented(real)
-    assert torch.equal(found.x, real.x.flip(3) if flip else real.x)
+    found = consistency(shift=0.0, flip=1.0).augmented(real)
+    assert torch.equal(found.x, real.x.flip(3))
     assert found.y is real.y
 
 
