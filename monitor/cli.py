@@ -46,7 +46,7 @@ def serve(
     import gc  # noqa: PLC0415
     import webbrowser  # noqa: PLC0415
 
-    # What is loaded stays. Looking for garbage in it takes a tenth of the start now, and a pause now and then.
+    # What is loaded stays: looking for garbage in it takes a tenth of the start, and a pause now and then.
     gc.disable()
     from monitor import server  # noqa: PLC0415
     from monitor.app import create_app  # noqa: PLC0415
