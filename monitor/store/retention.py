@@ -1,8 +1,9 @@
 """Which runs are not kept: too old, or the oldest of more than there is room for.
 
 A run that is running is kept, and so is one with the tag ``keep``. What goes goes whole: the run and all that
-is stored of it. Age counts from when the run was last heard of. Size is that of points and images as they are
-stored; the file of an SQLite database keeps its length and is filled again.
+is stored of it. Age counts from when the run was last heard of, or first delivered if that was later: a log
+that is imported, or synced late, is no old news here. Size is that of points and images as they are stored;
+the file of an SQLite database keeps its length and is filled again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, and_, delete, exists, func, select
+from sqlalchemy import Connection, and_, case, delete, exists, func, select
 
 from monitor.store.database import Database
 from monitor.store.schema import Batch, Blob, Chunk, Facet, Run, Summary
@@ -21,6 +22,7 @@ _MAY_GO = and_(
     Run.state != "running",
     ~exists().where(Facet.run_id == Run.id, Facet.key == "tag", Facet.text == KEPT_TAG),
 )
+_HEARD = case((Run.born > Run.last_seen, Run.born), else_=Run.last_seen)
 
 
 class Policy(NamedTuple):
@@ -51,10 +53,11 @@ def find_expired(c: Connection, policy: Policy, now: float) -> list[Expired]:
     sizes = run_sizes(c)
     total = sizes.total()
     expired = []
+    heard = _HEARD.label("heard")
     for run in c.execute(
-        select(Run.id, Run.name, Run.last_seen).where(_MAY_GO).order_by(Run.last_seen, Run.id)
+        select(Run.id, Run.name, Run.last_seen, heard).where(_MAY_GO).order_by(heard, Run.id)
     ):
-        is_old = policy.seconds is not None and run.last_seen < now - policy.seconds
+        is_old = policy.seconds is not None and run.heard < now - policy.seconds
         is_too_much = policy.size is not None and total > policy.size
         if not is_old and not is_too_much:
             break

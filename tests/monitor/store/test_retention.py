@@ -17,15 +17,17 @@ from tests.monitor.store.writing import NOW, Voice
 DAY = 86400.0
 
 
-def train(db: Database, run: str, at: float, *, ends: bool = True, tags: Sequence[str] = ()) -> None:
+def train(
+    db: Database, run: str, at: float, *, ends: bool = True, tags: Sequence[str] = (), delivered: float = 0.0
+) -> None:
     voice = Voice(run=run).begin(time=at, tags=list(tags))
     voice.log({"a": [float(i) for i in range(300)]}, list(range(300)))
     voice.say(protocol.Image, name="s", step=0, digest="1" * 64).say(protocol.Mark, index=0, step=0)
-    voice.send(db, now=at)
+    voice.send(db, now=delivered or at)
     compact(db, run)
     put_image(db, run, "1" * 64, media_type="image/png", width=1, height=1, data=b"x" * 1000)
     if ends:
-        voice.say(protocol.End, state="finished", time=at).send(db, now=at)
+        voice.say(protocol.End, state="finished", time=at).send(db, now=delivered or at)
 
 
 @pytest.fixture
@@ -66,6 +68,12 @@ def test_runs_that_are_too_old_go_whole_and_no_other_does(filled: Database) -> N
         assert get_image(c, "run0", "1" * 64) is None
         assert get_image(c, "run3", "1" * 64) is not None
     assert gone(filled, Policy(seconds=3.5 * DAY)) == []
+
+
+def test_what_is_delivered_late_is_as_young_as_its_delivery(database: Database) -> None:
+    train(database, "imported", NOW - 400 * DAY, delivered=NOW - DAY)
+    assert gone(database, Policy(seconds=3.5 * DAY)) == []
+    assert gone(database, Policy(seconds=0.5 * DAY)) == ["imported"]
 
 
 def test_the_oldest_go_until_the_rest_has_room(filled: Database) -> None:
