@@ -30,6 +30,8 @@ usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every 
        gantrain fetch DATASET [...]   download a data set that torchvision can download
        gantrain submit RECIPE [...]   queue it at the service, for the next free worker
        gantrain worker [OPTIONS]      train what is queued at the service"""
+#: The options of these depend on what is named.
+TAKE_A_NAME = ("show", "resume", "fidelity", "fetch", "submit")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         match list(sys.argv[1:] if arguments is None else arguments):
             case [] | ["-h" | "--help"]:
                 print(USAGE)
+            case [verb] | [verb, "-h" | "--help"] if verb in TAKE_A_NAME:
+                print(
+                    "usage: "
+                    + next(line for line in USAGE.splitlines() if f"gantrain {verb} " in line).strip()
+                )
             case ["list"]:
                 print("\n\n".join(listing(paper) for paper in PAPERS))
             case ["show", name]:

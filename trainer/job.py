@@ -8,11 +8,11 @@ its standard output is how it ended.
 import logging
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
+from io import FileIO
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -51,7 +51,7 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
 class Lifeline:
     """Why to stop: from a signal, or from the worker, which is followed into death."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: FileIO) -> None:
         self._source = source
         self._reason: str | None = None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -75,7 +75,8 @@ class Lifeline:
 
 
 def main() -> None:
-    lifeline = Lifeline(sys.stdin.buffer)
+    # Not sys.stdin: its buffer cannot be closed at exit while a thread waits in it.
+    lifeline = Lifeline(FileIO(0, closefd=False))
     report = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else prints must not be taken for the report
     logging.basicConfig(format="%(message)s")

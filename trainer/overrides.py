@@ -41,8 +41,13 @@ def overridden(recipe: str, overrides: Mapping[str, Any]) -> Config:
 
 def changes(recipe: str, chosen: Config) -> dict[str, Any]:
     """What makes ``chosen`` of a recipe: the inverse of ``overridden``."""
-    before = dict(_flat(to_dict(recipe_called(recipe))))
-    return {name: value for name, value in _flat(to_dict(chosen)) if value != before[name]}
+    return {name: after for name, (_, after) in differences(recipe_called(recipe), chosen).items()}
+
+
+def differences(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
+    """Each setting that is not the same, with what it was and what it is."""
+    was = dict(_flat(to_dict(before)))
+    return {name: (was.get(name), now) for name, now in _flat(to_dict(after)) if now != was.get(name)}
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

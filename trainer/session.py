@@ -21,6 +21,7 @@ from trainer.errors import ConfigError
 from trainer.following import Follower, Nowhere
 from trainer.loop import Outcome, train
 from trainer.options import Options
+from trainer.overrides import differences
 from trainer.schedule import Schedule
 from trainer.speed import refuse_impossible
 from trainer.stopping import Stopping, never
@@ -71,6 +72,8 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
         images = data.load(config)
         beginning = ranks.share(lambda: find_beginning(config, options, assignment, held))
         directory, step = beginning.directory, beginning.step
+        if beginning.checkpoint is not None:
+            compare_with_before(beginning.checkpoint, beginning.record, config, ranks)
         schedule = Schedule(config, len(images), ranks.count)
         if not beginning.is_behind and beginning.record.ended_at == step >= schedule.last_step:
             over = "%s is over at step %d: ask for more --epochs or --steps to go on, or choose another --out"
@@ -83,7 +86,7 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
         if ranks.count > 1:
             logger.info("%d processes, each with the batch of the settings", ranks.count)
         if leads:
-            directory.write_record(replace(beginning.record, ended_at=None))
+            directory.write_record(replace(beginning.record, ended_at=None, processes=ranks.count))
         try:
             with logging_redirect_tqdm():
                 outcome = train(
@@ -107,7 +110,7 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
             raise
         message = f"{outcome.stopped} at step {outcome.step}" if outcome.stopped else ""
         if leads:
-            directory.write_record(replace(beginning.record, ended_at=outcome.step))
+            directory.write_record(replace(beginning.record, ended_at=outcome.step, processes=ranks.count))
         run.finish(message=message)
     if outcome.stopped:
         logger.info("%s; go on with: gantrain resume %s", message, directory.path)
@@ -136,6 +139,19 @@ def find_beginning(
     # It was killed, or its newest checkpoint is lost, or another machine went on with it.
     is_behind = record.ended_at != (checkpoint.step if checkpoint else 0) or (elsewhere or 0) > here
     return Beginning(directory, record, checkpoint, True, max(here, elsewhere or 0), is_behind)
+
+
+def compare_with_before(before: Checkpoint, record: RunRecord, config: Config, ranks: Ranks) -> None:
+    """Other settings are allowed, and said: a training is not another experiment by accident."""
+    if record.processes != ranks.count:
+        raise ConfigError(
+            f"this training has {record.processes} processes up to step {before.step}, and is to go on with "
+            f"{ranks.count}: its batches and epochs would be others; begin it anew, or go on with as many "
+            f"(torchrun --nproc-per-node {record.processes})"
+        )
+    if changed := differences(before.config, config):
+        told = ", ".join(f"{name} from {was} to {now}" for name, (was, now) in changed.items())
+        logger.info("settings changed at step %d: %s", before.step, told)
 
 
 def begin_run(beginning: Beginning, config: Config, options: Options, ranks: Ranks) -> monitor.Run:

@@ -22,6 +22,7 @@ class RunRecord:
     project: str
     name: str | None
     ended_at: int | None = None
+    processes: int = 1
 
 
 class TrainingDirectory:

@@ -1,5 +1,6 @@
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,14 +123,34 @@ def test_a_folder_that_cannot_be_made_and_a_server_that_is_none_are_refused_in_o
     assert "no address of a server" in refused(capsys, "digits-gn", "--server", "ftp://x", *QUICK)
 
 
-def test_resume_finds_a_training_by_its_run_and_takes_other_settings(tmp_path: Path) -> None:
+def test_resume_finds_a_training_by_its_run_and_says_what_settings_are_changed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     main(["digits-gn", *QUICK])
     (training,) = (tmp_path / "home" / "trainings").iterdir()
     main(["resume", training.name, "--steps", "4", "--lr.g", "1e-3", "--no-probes", "--quiet"])
     checkpoint = TrainingDirectory(training).checkpoints.newest()
     assert checkpoint is not None
     assert (checkpoint.step, checkpoint.config.lr.g) == (4, 1e-3)
+    assert "settings changed at step 2: lr.g from 0.008 to 0.001, steps from 2 to 4" in caplog.text
     assert json.loads((training / "run.json").read_text())["run"] == training.name
+
+
+def test_a_training_of_several_processes_does_not_go_on_with_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = ["digits-gn", "--out", str(tmp_path / "t"), *QUICK, "--resume"]
+    main(again)
+    directory = TrainingDirectory(tmp_path / "t")
+    directory.write_record(replace(directory.record(), processes=2))
+    assert "torchrun --nproc-per-node 2" in refused(capsys, *again, "--steps", "4")
+
+
+@pytest.mark.parametrize("verb", ["show", "resume", "fidelity", "fetch", "submit"])
+def test_a_command_without_a_name_says_what_it_takes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([verb], [verb, "--help"]):
+        main(arguments)
+        assert capsys.readouterr().out.startswith(f"usage: gantrain {verb} ")
 
 
 def test_resume_of_nothing_says_what_to_pass(capsys: pytest.CaptureFixture[str]) -> None:

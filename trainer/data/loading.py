@@ -46,7 +46,9 @@ def find(dataset: str, path: Path | None) -> Source:
     source = known.find(dataset, path) if known else folder_source(dataset, path)
     if source is None:
         if known:
-            raise DataError(f"{path.absolute()} does not hold {what}")
+            raise DataError(
+                f"{path.absolute()} does not hold {what}; for images of your own add --dataset images"
+            )
         raise DataError(
             f"{path.absolute()} holds no images ({', '.join(sorted(SUFFIXES))}): pass another --data PATH"
         )
