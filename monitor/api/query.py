@@ -11,6 +11,7 @@ from starlette.responses import Response
 from monitor.api.answers import answer_unless_known
 from monitor.api.parameters import RunInPath
 from monitor.api.service import HasService
+from monitor.errors import Problem
 from monitor.store import census, marks, picture, series
 
 MOST_SERIES = 64
@@ -67,6 +68,10 @@ async def query_points(
     Points that are fewer than the buckets come as they are (`exact`). A bucket stands for what lies between
     its `first` and its `step` (or `time`, or `epoch`), the place of its last point.
     """
+    if not name and not match:
+        raise Problem(
+            422, "invalid", "Name a series, or match some: name=loss/g, match=loss/*.", field="name"
+        )
 
     def draw() -> Response:
         with service.database.read() as connection:
