@@ -13,8 +13,8 @@ from monitor.store.database import insert_into
 from monitor.store.plain import LONG, fits_int64, plain_text
 from monitor.store.schema import Series, Total
 
-#: Names asked for at once: databases limit the parameters of a statement.
-_AT_ONCE = 5000
+#: More are picked out of all the names of the run: PostgreSQL may compare every row with each of a list.
+_FEW = 200
 
 
 class Known(NamedTuple):
@@ -29,14 +29,13 @@ class Registry:
         self._c = c
         self._run_id = run_id
         self._known: dict[str, Known] = {}
-        wanted = list(dict.fromkeys(names))
-        for at in range(0, len(wanted), _AT_ONCE):
-            rows = c.execute(
-                select(Series.name, Series.id, Series.kind).where(
-                    Series.run_id == run_id, Series.name.in_(wanted[at : at + _AT_ONCE])
-                )
-            )
-            self._known |= {name: Known(series_id, kind) for name, series_id, kind in rows}
+        wanted = set(names)
+        query = select(Series.name, Series.id, Series.kind).where(Series.run_id == run_id)
+        if len(wanted) <= _FEW:
+            query = query.where(Series.name.in_(wanted))
+        for name, series_id, kind in c.execute(query):
+            if name in wanted:
+                self._known[name] = Known(series_id, kind)
 
     def declare(self, name: str, declared: protocol.Declare, role: str | None) -> str | None:
         """Make the series what it says it is; the reason where it cannot be."""
