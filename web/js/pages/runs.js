@@ -7,7 +7,7 @@ import { RunRow } from "../panels/run_row.js";
 import { PART } from "../selectors.js";
 import * as url from "../state/url.js";
 import { tellTrouble } from "../troubles.js";
-import { notice } from "./notice.js";
+import { noRuns } from "./no_runs.js";
 
 /** @typedef {import("../types.js").RunSummary} RunSummary */
 
@@ -22,32 +22,6 @@ const HINT = [
   "step>1000   age<7d   silent>10m   created>=2026-05-01",
   'Combine them with spaces, or, - (not), ( ) and "quotes".',
 ].join("\n");
-
-const EXAMPLE = `import monitor
-
-with monitor.init(project="my-gan", config={"lr": 2e-4}) as run:
-    run.declare("loss/g", role="loss_G")
-    run.declare("loss/d", role="loss_D")
-    for step, (loss_g, loss_d, samples) in enumerate(train(), 1):
-        run.log({"loss/g": loss_g, "loss/d": loss_d}, step=step)
-        if step % 500 == 0:
-            run.mark(step=step)
-            run.log_images("samples", samples, step=step)`;
-
-/** @returns {HTMLElement} */
-function emptyState() {
-  return notice(
-    "Nothing has been trained yet",
-    el(
-      "p",
-      {},
-      "Start the demonstration: it trains two small GANs on handwritten digits, one of which collapses while you watch. This page fills by itself.",
-    ),
-    el("pre", {}, "make demo"),
-    el("h2", {}, "Or watch your own training loop"),
-    el("pre", {}, EXAMPLE),
-  );
-}
 
 export class RunsPage {
   /** @type {Map<string, RunRow>} */ #rows = new Map();
@@ -194,7 +168,7 @@ export class RunsPage {
   /** @param {RunSummary[]} runs @param {boolean} more @param {boolean} filtered */
   #show(runs, more, filtered) {
     if (!runs.length && !filtered) {
-      if (!this.element.querySelector(".notice")) replace(this.element, emptyState());
+      if (!this.element.querySelector(".notice")) replace(this.element, noRuns());
       return;
     }
     if (this.list.parentElement !== this.element) replace(this.element, this.list);
