@@ -37,7 +37,20 @@ class Critic(Protocol):
     def load_state_dict(self, state: dict[str, Tensor], /) -> None: ...
 
 
-class RawCritic:
+class Stateless:
+    """What counts nothing about itself, and has nothing to remember beside its discriminator."""
+
+    def numbers(self) -> dict[str, Tensor]:
+        return {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor], /) -> None:
+        pass
+
+
+class RawCritic(Stateless):
     """``h = f``."""
 
     def __init__(self, D: nn.Module, form: Form | None = None) -> None:
@@ -57,17 +70,8 @@ class RawCritic:
         seen: tuple[Tensor, list[Tensor]] = self.D.features(images, labels)  # type: ignore[operator]
         return seen
 
-    def numbers(self) -> dict[str, Tensor]:
-        return {}
 
-    def state_dict(self) -> dict[str, Tensor]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Tensor], /) -> None:
-        pass
-
-
-class SpectrallyNormalizedCritic:
+class SpectrallyNormalizedCritic(Stateless):
     """``h = f / tau``, after every weight of ``D`` was divided by its spectral norm, for good: ``|grad_x h|``
     is at most ``K = 1 / tau``, as far as the norms of reshaped kernels are those of the convolutions.
     """
@@ -90,15 +94,6 @@ class SpectrallyNormalizedCritic:
     def features(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         f, blocks = self.raw.features(images, labels)
         return f / self.tau, blocks
-
-    def numbers(self) -> dict[str, Tensor]:
-        return {}
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Tensor], /) -> None:
-        pass
 
 
 class GradientNormalizedCritic:

@@ -9,6 +9,7 @@ from torch.autograd import backward
 
 from tests.reference import critics_twin
 from tests.trainer.critics.discriminators import two_layers
+from tests.trainer.critics.slopes import assert_gradients_are_slopes
 from trainer import config, critics
 from trainer.config import CriticName
 from trainer.critics import Critic, GradientNormalizedCritic
@@ -50,18 +51,7 @@ def test_training_differentiates_through_the_formula(kind: CriticName, activatio
     D = two_layers(activation)
     critic = critic_of(kind, D)
     x = images(3).requires_grad_()
-    inputs = [*D.parameters(), x]
-    gradients = torch.autograd.grad(critic(x).square().sum(), inputs)
-    for tensor, gradient in zip(inputs, gradients, strict=True):
-        numbers = tensor.data.view(-1)
-        for i, slope in enumerate(gradient.flatten().tolist()):
-            middle = numbers[i].item()
-            numbers[i] = middle + 1e-6
-            above = critic(x).square().sum().item()
-            numbers[i] = middle - 1e-6
-            below = critic(x).square().sum().item()
-            numbers[i] = middle
-            assert slope == pytest.approx((above - below) / 2e-6, rel=1e-5, abs=1e-8)
+    assert_gradients_are_slopes(critic, x)
 
 
 @pytest.mark.parametrize("activation", [nn.LeakyReLU(0.2), nn.Softplus()])

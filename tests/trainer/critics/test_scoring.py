@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.autograd import backward
 
 from tests.reference.critics_twin import gradient_norm, gradient_normalized
+from tests.trainer.critics.slopes import assert_gradients_are_slopes
 from trainer.critics import GradientNormalizedCritic, RawCritic
 from trainer.critics.normalizations import gradient_normalization, normalize
 from trainer.errors import ConfigError
@@ -68,19 +69,7 @@ def test_training_differentiates_through_the_normalizer() -> None:
     D = nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.Softplus(), nn.Linear(5, 1), nn.Flatten(0)).double()
     critic = GradientNormalizedCritic(D)
     x = torch.randn(3, 1, 2, 2, dtype=torch.float64, requires_grad=True)
-    inputs = [*D.parameters(), x]
-    gradients = torch.autograd.grad(critic(x).square().sum(), inputs)
-
-    for tensor, gradient in zip(inputs, gradients, strict=True):
-        numbers = tensor.data.view(-1)
-        for i, slope in enumerate(gradient.flatten().tolist()):
-            middle = numbers[i].item()
-            numbers[i] = middle + 1e-6
-            above = critic(x).square().sum().item()
-            numbers[i] = middle - 1e-6
-            below = critic(x).square().sum().item()
-            numbers[i] = middle
-            assert slope == pytest.approx((above - below) / 2e-6, rel=1e-5, abs=1e-8)
+    assert_gradients_are_slopes(critic, x)
 
 
 def test_a_generator_is_trained_through_it() -> None:
