@@ -42,7 +42,7 @@ format: setup    ## let ruff write
 	$(PY) -m ruff check --fix . && $(PY) -m ruff format .
 
 lock:            ## new pins in requirements/locked.txt (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --no-emit-package torch --no-emit-package torchvision -c requirements/torch.txt $(ARGS) pyproject.toml -o requirements/locked.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --all-extras --no-emit-package torch --no-emit-package torchvision -c requirements/torch.txt --override requirements/overrides.txt $(ARGS) pyproject.toml -o requirements/locked.txt
 
 clean:           ## the environment, caches and the demo's data
 	rm -rf .venv .cache .ganwatch .mypy_cache .ruff_cache .pytest_cache

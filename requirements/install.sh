@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export UV_PYTHON_DOWNLOADS=never
 UV_VERSION=0.13.9
-extras=${*:-server trainer interop dev}
+extras=${*:-server trainer faces lsun interop dev}
 
 fail() { printf 'ganwatch: %s\n' "$1" >&2; exit 1; }
 
@@ -39,7 +39,7 @@ find_uv() {
 chosen() { if [ -f .cache/chosen ]; then sed -n "s/^$1=//p" .cache/chosen; fi; }
 TORCH=${TORCH-$(chosen TORCH)}
 PYTHON=${PYTHON-$(chosen PYTHON)}
-digest=$({ cat pyproject.toml requirements/locked.txt requirements/torch.txt requirements/install.sh; printf '%s|%s|%s|%s' "$TORCH" "$PYTHON" "$extras" "$PWD"; } | cksum)
+digest=$({ cat pyproject.toml requirements/locked.txt requirements/torch.txt requirements/overrides.txt requirements/install.sh; printf '%s|%s|%s|%s' "$TORCH" "$PYTHON" "$extras" "$PWD"; } | cksum)
 [ -f .venv/.installed ] && [ "$(cat .venv/.installed)" = "$digest" ] && .venv/bin/python -c '' 2>/dev/null && exit 0
 
 mkdir -p .cache
@@ -58,7 +58,7 @@ PY
 )"
 # Only wheels: nothing is compiled, so no compiler is needed. The constraints carry the hashes, which uv verifies.
 "$uv" pip install -q --python .venv/bin/python --only-binary :all: ${TORCH:+--torch-backend "$TORCH"} \
-  -c requirements/locked.txt -c requirements/torch.txt $packages 2>.cache/install.log || {
+  -c requirements/locked.txt -c requirements/torch.txt --override requirements/overrides.txt $packages 2>.cache/install.log || {
   if [ -n "$TORCH" ] && grep -qF "/whl/$TORCH/" .cache/install.log; then
     fail "TORCH=$TORCH needs PyTorch's own index, which cannot be reached or has no build of that name; leave TORCH out (TORCH= forgets it) to take the package index's torch (all of it: .cache/install.log)"
   fi
