@@ -101,7 +101,7 @@ class Subject:
             NoRun(),
             critic=None if isinstance(self.critic, RawCritic) else self.critic,
             real=self.images,
-            judge=digits_judge() if probe == "quality" else None,
+            judge=digits_judge() if probe == "quality" else (),
             z=self.config.network.z_dim,
             every={**dict.fromkeys(SCHEDULE), probe: every},
         )

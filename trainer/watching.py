@@ -92,7 +92,7 @@ def probes(run: Run, subject: Subject) -> Watch:
     Quality and diversity need a judge of the data; so far only the digits have one.
     """
     config = subject.config
-    judge: Judge | None = digits_judge() if config.dataset == "digits" else None
+    judges: tuple[Judge, ...] = (digits_judge(),) if config.dataset == "digits" else ()
     watch = ProbeWatch(
         subject.G,
         subject.D,
@@ -100,9 +100,9 @@ def probes(run: Run, subject: Subject) -> Watch:
         critic=None if isinstance(subject.critic, RawCritic) else subject.critic,
         G_ema=subject.G_ema,
         real=subject.images,
-        judge=judge,
+        judge=judges,
         z=latents_of(config.network),
-        every={} if judge else {"quality": None},
+        every={} if judges else {"quality": None},
         # Not the seed itself: the latents that are judged would be the first that were trained with.
         seed=derived(config.seed, *EVALUATION),
     )

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from .judges import Judge
 from .recorder import Series
@@ -85,70 +86,97 @@ def gradient_norms(*, is_normalized: bool) -> Iterator[Series]:
             )
 
 
-def judged(judge: Judge, n: int, n_real: int) -> Iterator[Series]:
-    samples = f"{n} samples from latents that never change. {judge.help}"
+def judged(judges: Iterable[Judge], n: int, n_real: int) -> Iterator[Series]:
+    """The roles Q and D have the first judges that give quality and modes."""
+    roles = {"Q", "D"}
+    for judge in judges:
+        for series in (*_quality_of(judge, n), *_diversity_of(judge, n, n_real)):
+            yield series if series.role in roles else replace(series, role=None)
+            roles -= {series.role or ""}
 
-    def series(
-        name: str,
-        meaning: str,
-        *,
-        role: str | None = None,
-        higher: bool = False,
-        upper: float | None = None,
-        n: int = n,
-    ) -> Series:
-        return Series(
-            name=f"{name}/{judge.name}",
-            lower=0,
-            upper=upper,
-            direction="higher" if higher else "none",
-            unit="nats" if name in {"diversity", "diversity_se", "diversity_real"} else "",
-            role=role,
-            judge=judge.name,
-            m=judge.m,
-            n=n,
-            help=meaning,
-        )
 
-    yield series(
+def _quality_of(judge: Judge, n: int) -> Iterator[Series]:
+    if not judge.gives_quality:
+        return
+    yield _of(
+        judge,
         "quality",
-        f"Q: how surely a sample is what it should be, on average. {samples} Good: climbs to the value of "
-        "real images and stays.",
+        n,
+        upper=1,
+        direction="higher",
         role="Q",
-        higher=True,
-        upper=1,
+        help=f"Q: how surely a sample is what it should be, on average. {_samples(judge, n)} Good: climbs to "
+        "the value of real images and stays.",
     )
-    yield series(
+    yield _of(
+        judge,
         "quality_se",
-        "Standard error of Q: the samples' standard deviation over the root of their number.",
+        n,
         upper=0.5,
+        help="Standard error of Q: the samples' standard deviation over the root of their number.",
     )
-    yield series(
+
+
+def _diversity_of(judge: Judge, n: int, n_real: int) -> Iterator[Series]:
+    if judge.m is None:
+        return
+    most = math.log(judge.m)
+    yield _of(
+        judge,
         "diversity",
-        f"D: entropy of how samples spread over {judge.m} modes, shrunk by James and Stein's rule. "
-        f"{samples} Good: near the same number for real images; {math.log(judge.m):.3f} would be all "
-        "modes alike. A fall says that modes are dropped.",
+        n,
+        unit="nats",
+        upper=most,
+        direction="higher",
         role="D",
-        higher=True,
-        upper=math.log(judge.m),
+        help=f"D: entropy of how samples spread over {judge.m} modes, shrunk by James and Stein's rule. "
+        f"{_samples(judge, n)} Good: near the same number for real images; {most:.3f} would be all "
+        "modes alike. A fall says that modes are dropped.",
     )
-    yield series("diversity_se", "Standard error of D, by leaving out one sample at a time (jackknife).")
-    yield series("diversity_share", "D as a share of the most it could be, ln m.", higher=True, upper=1)
-    yield series(
-        "diversity_real",
-        f"D of {n_real} real images, by the same judge and estimator: where D should be.",
-        upper=math.log(judge.m),
-        n=n_real,
+    yield _of(
+        judge,
+        "diversity_se",
+        n,
+        unit="nats",
+        help="Standard error of D, by leaving out one sample at a time (jackknife).",
     )
-    yield series(
-        "modes_seen",
-        f"How many of the {judge.m} modes at least one sample fell into.",
-        higher=True,
-        upper=judge.m,
-    )
-    yield series(
-        "shrinkage",
-        "Lambda of the estimate of D: 0 trusts the counts, 1 puts the uniform in their place. Good: near "
-        "0. High where counts are nearly uniform or samples few.",
+    yield _of(
+        judge,
+        "diversity_share",
+        n,
         upper=1,
+        direction="higher",
+        help="D as a share of the most it could be, ln m.",
     )
+    yield _of(
+        judge,
+        "diversity_real",
+        n_real,
+        unit="nats",
+        upper=most,
+        help=f"D of {n_real} real images, by the same judge and estimator: where D should be.",
+    )
+    yield _of(
+        judge,
+        "modes_seen",
+        n,
+        upper=judge.m,
+        direction="higher",
+        help=f"How many of the {judge.m} modes at least one sample fell into.",
+    )
+    yield _of(
+        judge,
+        "shrinkage",
+        n,
+        upper=1,
+        help="Lambda of the estimate of D: 0 trusts the counts, 1 puts the uniform in their place. Good: "
+        "near 0. High where counts are nearly uniform or samples few.",
+    )
+
+
+def _of(judge: Judge, name: str, n: int, **facts: Any) -> Series:
+    return Series(name=f"{name}/{judge.name}", lower=0, judge=judge.name, m=judge.m, n=n, **facts)
+
+
+def _samples(judge: Judge, n: int) -> str:
+    return f"{n} samples from latents that never change. {judge.help}"

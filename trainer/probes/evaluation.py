@@ -1,14 +1,15 @@
-"""One look at the generator's samples: Q and D through a judge, and the grid that is shown. The same
-latents every time.
+"""One look at the generator's samples: Q and D through judges, and the grid that is shown. The same latents
+every time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .diversity import Diversity, james_stein_entropy
-from .judges import Judge
+from .judges import Judge, Scores, joined
 from .quality import quality
 from .sample_grid import BATCH, Sampler, to_pixels
 from .undisturbed import undisturbed
@@ -20,7 +21,7 @@ class Look:
     values: dict[str, float | Tensor]
     #: What is shown: uint8 ``[N, H, W]`` or ``[N, H, W, 3]``.
     pixels: Tensor
-    #: The judge's quality of each image shown, if there is a judge.
+    #: The quality of each image shown, if a judge gives it.
     scores: list[float]
 
 
@@ -28,53 +29,65 @@ class Evaluator:
     """Judges ``n_eval`` samples, and once as many real images, and keeps the first ``n_grid`` samples to be
     shown.
 
-    ``judge=None``: only samples are drawn, none are judged.
+    Without judges only samples are drawn, and none are judged.
     """
 
     def __init__(
-        self, sampler: Sampler, judge: Judge | None, real: Tensor | None, n_eval: int, n_grid: int
+        self, sampler: Sampler, judges: Sequence[Judge], real: Tensor | None, n_eval: int, n_grid: int
     ) -> None:
         self.sampler = sampler
-        self.judge = judge
+        self.judges = judges
         self.n_eval, self.n_grid = n_eval, n_grid
         self.n_real = 0 if real is None else len(real)
-        self.real = self._diversity_of(real.to(sampler.device)) if judge and real is not None else None
+        #: Diversity of the real images, by judge.
+        self.real: dict[str, Diversity] = {} if real is None else self._diversity_of(real.to(sampler.device))
 
     def look(self) -> Look:
         shown: list[Tensor] = []
-        qualities: list[Tensor] = []
-        modes: list[Tensor] = []
+        scores: dict[str, list[Scores]] = {judge.name: [] for judge in self.judges}
         with undisturbed(self.sampler.G):
-            for images in self.sampler.batches(self.n_eval if self.judge else self.n_grid):
+            for images in self.sampler.batches(self.n_eval if self.judges else self.n_grid):
                 missing = self.n_grid - sum(map(len, shown))
                 shown.append(images[: max(0, missing)])
-                if self.judge:
-                    of_each, mode = self.judge.score(images)
-                    qualities.append(of_each)
-                    modes.append(mode)
+                for judge in self.judges:
+                    scores[judge.name].append(judge.score(images))
         pixels = to_pixels(torch.cat(shown)) if self.n_grid else torch.empty(0)
-        if not self.judge or self.real is None:
-            return Look({}, pixels, [])
-        of_all = torch.cat(qualities)
-        Q, D = quality(of_all), _diversity(torch.cat(modes), self.judge.m)
-        values: dict[str, float | Tensor] = {
-            "quality": Q.mean,
-            "quality_se": Q.standard_error,
-            "diversity": D.entropy,
-            "diversity_se": D.standard_error,
-            "diversity_share": D.share,
-            "diversity_real": self.real.entropy,
-            "modes_seen": D.modes_seen,
-            "shrinkage": D.shrinkage,
-        }
-        named = {f"{name}/{self.judge.name}": value for name, value in values.items()}
-        return Look(named, pixels, of_all[: len(pixels)].tolist())
+        values: dict[str, float | Tensor] = {}
+        of_shown: list[float] = []
+        for judge in self.judges:
+            of_all = joined(scores[judge.name])
+            numbers = self._numbers(judge, of_all)
+            values |= {f"{name}/{judge.name}": number for name, number in numbers.items()}
+            if of_all.quality is not None and not of_shown:
+                of_shown = of_all.quality[: len(pixels)].tolist()
+        return Look(values, pixels, of_shown)
 
-    def _diversity_of(self, images: Tensor) -> Diversity:
-        assert self.judge
+    def _numbers(self, judge: Judge, scores: Scores) -> dict[str, float | Tensor]:
+        numbers: dict[str, float | Tensor] = {}
+        if scores.quality is not None:
+            Q = quality(scores.quality)
+            numbers |= {"quality": Q.mean, "quality_se": Q.standard_error}
+        if scores.mode is not None and judge.m is not None:
+            D = _diversity(scores.mode, judge.m)
+            numbers |= {
+                "diversity": D.entropy,
+                "diversity_se": D.standard_error,
+                "diversity_share": D.share,
+                "diversity_real": self.real[judge.name].entropy,
+                "modes_seen": D.modes_seen,
+                "shrinkage": D.shrinkage,
+            }
+        return numbers
+
+    def _diversity_of(self, images: Tensor) -> dict[str, Diversity]:
+        diversities: dict[str, Diversity] = {}
         with undisturbed(), torch.no_grad():
-            modes = [self.judge.score(batch)[1] for batch in torch.split(images, BATCH)]
-        return _diversity(torch.cat(modes), self.judge.m)
+            for judge in self.judges:
+                if judge.m is not None:
+                    _, mode = joined([judge.score(batch) for batch in torch.split(images, BATCH)])
+                    assert mode is not None
+                    diversities[judge.name] = _diversity(mode, judge.m)
+        return diversities
 
 
 def _diversity(modes: Tensor, m: int) -> Diversity:

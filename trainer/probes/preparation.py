@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .gradient_norms import gradient_norms
-from .judges import Judge
+from .judges import Judge, Scores
 from .sample_grid import LatentSource, Sampler, normal_latents
 from .undisturbed import undisturbed
 
@@ -67,7 +67,7 @@ def rehearse(
     sampler: Sampler,
     D: nn.Module,
     critic: Callable[[Tensor], Tensor] | None,
-    judge: Judge | None,
+    judges: Sequence[Judge],
     *,
     draws: bool,
 ) -> None:
@@ -83,9 +83,9 @@ def rehearse(
             ) from error
         if images.dim() != 4 or (draws and images.shape[1] not in {1, 3}):
             raise ValueError(f"G draws {list(images.shape)}: only images [N, 1 or 3, H, W] can be shown")
-        if judge:
-            with torch.no_grad():
-                judge.score(images)
+        with torch.no_grad():
+            for judge in judges:
+                _check(judge, judge.score(images))
         if critic:
             try:
                 gradient_norms(critic, images)
@@ -95,3 +95,19 @@ def rehearse(
                     f"{error}. Pass "
                     'critic=..., or every={"gradient_norms": None} to go without'
                 ) from error
+
+
+def _check(judge: Judge, scores: object) -> None:
+    """Whether what it says of two images is what it says that it says."""
+    if not isinstance(scores, Scores):
+        raise TypeError(f"judge {judge.name}: score() must return Scores(quality, mode)")
+    for what, given, promised in (
+        ("quality", scores.quality, judge.gives_quality),
+        ("mode", scores.mode, judge.m is not None),
+    ):
+        if (given is not None) != promised or (given is not None and given.shape != (2,)):
+            found = "no" if given is None else list(given.shape)
+            raise ValueError(
+                f"judge {judge.name} has gives_quality={judge.gives_quality} and m={judge.m}, and of two "
+                f"images it gives {found} {what}"
+            )

@@ -51,7 +51,7 @@ class Watch:
     G_ema:      the generator that is sampled and judged. Default: G.
     real:       real images to compare with, in [-1, 1] or uint8: a tensor [N, C, H, W], a dataset or its
                 loader.
-    judge:      scores samples (``judges/``).
+    judge:      scores samples (``judges/``), or several: Q and D are each the first one's that gives them.
     z:          what G takes for one sample: its latent's size, or shape, or (n, generator) -> inputs.
     every:      changes of ``preparation.SCHEDULE``, as {"gradient_norms": 100, "quality": None}.
     n_eval:     how many samples are judged at a mark, and how many real images once.
@@ -69,7 +69,7 @@ class Watch:
         critic: Callable[[Tensor], Tensor] | None = None,
         G_ema: nn.Module | None = None,
         real: object = None,
-        judge: Judge | None = None,
+        judge: Judge | Sequence[Judge] = (),
         z: int | Sequence[int] | LatentSource | None = None,
         every: Mapping[str, Every] | None = None,
         n_eval: int = 1000,
@@ -96,7 +96,8 @@ class Watch:
         if self.every["quality"] or self.every["samples"]:
             sampled = G if G_ema is None else unwrapped(G_ema)
             n_grid = n_grid if self.every["samples"] else 0
-            self.evaluator = self._evaluator(sampled, z, judge, real, n_eval, n_grid, seed)
+            judges = tuple(judge) if isinstance(judge, Sequence) else (judge,)
+            self.evaluator = self._evaluator(sampled, z, judges, real, n_eval, n_grid, seed)
         for series in self._series():
             self.recorder.declare(series)
 
@@ -159,25 +160,25 @@ class Watch:
         self,
         G: nn.Module,
         z: int | Sequence[int] | LatentSource | None,
-        judge: Judge | None,
+        judges: Sequence[Judge],
         real: object,
         n_eval: int,
         n_grid: int,
         seed: int,
     ) -> Evaluator:
-        judges = self.every["quality"] is not None
+        measures_quality = self.every["quality"] is not None
         if z is None:
-            raise missing("quality" if judges else "samples", "z=..., what G takes for one sample")
-        if judges and judge is None:
+            raise missing("quality" if measures_quality else "samples", "z=..., what G takes for one sample")
+        if measures_quality and not judges:
             raise missing("quality", "judge=..., what scores samples")
-        if judges and real is None:
+        if measures_quality and real is None:
             raise missing("quality", "real=..., images to compare with")
-        judge = judge if judges else None
+        judges = judges if measures_quality else ()
         real_images = draw_real(real, n_eval, seed) if judges else None
         sampler = Sampler(G, latent_source(z), seed)
         critic = self.critic if self.every["gradient_norms"] else None
-        rehearse(sampler, self.D, critic, judge, draws=n_grid > 0)
-        return Evaluator(sampler, judge, real_images, n_eval, n_grid)
+        rehearse(sampler, self.D, critic, judges, draws=n_grid > 0)
+        return Evaluator(sampler, judges, real_images, n_eval, n_grid)
 
     @contextmanager
     def _survives(self, *probes: str) -> Iterator[None]:
@@ -256,5 +257,7 @@ class Watch:
             yield from declarations.epoch_angles(
                 {net: trace.layers for net, trace in self.epoch_traces.items()}
             )
-        if self.evaluator and self.evaluator.judge:
-            yield from declarations.judged(self.evaluator.judge, self.evaluator.n_eval, self.evaluator.n_real)
+        if self.evaluator:
+            yield from declarations.judged(
+                self.evaluator.judges, self.evaluator.n_eval, self.evaluator.n_real
+            )

@@ -11,6 +11,7 @@ sys.path.insert(0, sys.argv[1])
 import torch
 from torch import nn
 from probes import Watch
+from probes.judges import Scores
 
 class Run:
     logged = {}
@@ -18,9 +19,9 @@ class Run:
     def log_images(self, name, images, step): self.logged[name] = images
 
 class Judge:
-    name, m, help = "sign", 2, ""
+    name, gives_quality, m, help = "sign", True, 2, ""
     def score(self, images):
-        return torch.ones(len(images)), (images.flatten(1).mean(1) > 0).long()
+        return Scores(torch.ones(len(images)), (images.flatten(1).mean(1) > 0).long())
 
 G = nn.Sequential(nn.Linear(4, 16), nn.Unflatten(1, (1, 4, 4)))
 D = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))

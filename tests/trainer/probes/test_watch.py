@@ -19,6 +19,7 @@ from tests.trainer.probes.test_angles import Largest
 from trainer.critics import GradientNormalizedCritic
 from trainer.probes import Watch
 from trainer.probes.gradient_norms import DISTRIBUTION_FIELDS
+from trainer.probes.judges import Scores
 from trainer.probes.preparation import Every
 
 Z = 6
@@ -30,16 +31,17 @@ class Quadrants:
     """A judge without weights: the brightest quarter of an image is its mode, its light its quality."""
 
     name = "quadrants"
-    m = 4
+    gives_quality = True
+    m: int | None = 4
     help = "Judged by quarters."
 
-    def score(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def score(self, images: Tensor) -> Scores:
         if images.shape[-2:] != (4, 4):
             raise ValueError(f"quadrants judges images of 4x4, not {list(images.shape)}")
         torch.rand(3)  # a careless judge
         brightness = nn.functional.avg_pool2d(images.mean(1, keepdim=True), 2).flatten(1)
         best, mode = brightness.max(dim=1)
-        return (best + 1) / 2, torch.where(best.isnan(), -1, mode)
+        return Scores((best + 1) / 2, torch.where(best.isnan(), -1, mode))
 
 
 def generator() -> nn.Module:
@@ -283,6 +285,8 @@ def test_quality_and_diversity_are_those_of_what_the_judge_said_of_the_generator
     z_of = torch.Generator().manual_seed(0)
     images = torch.cat([G(torch.randn(n, Z, generator=z_of)) for n in (64, 36)]).detach()
     quality, mode = Quadrants().score(images)
+    assert quality is not None
+    assert mode is not None
     counts = torch.bincount(mode, minlength=4).tolist()
     assert run.series("quality/quadrants") == pytest.approx([quality.double().mean().item()])
     assert run.series("quality_se/quadrants") == pytest.approx(
@@ -293,7 +297,9 @@ def test_quality_and_diversity_are_those_of_what_the_judge_said_of_the_generator
         [diversity_twin.jackknife(counts, 4)], abs=1e-9
     )
     assert run.series("modes_seen/quadrants") == [sum(count > 0 for count in counts)]
-    real = torch.bincount(Quadrants().score(REAL)[1], minlength=4).tolist()
+    mode_of_real = Quadrants().score(REAL).mode
+    assert mode_of_real is not None
+    real = torch.bincount(mode_of_real, minlength=4).tolist()
     assert run.series("diversity_real/quadrants") == pytest.approx(
         [diversity_twin.entropy(real, 4)], abs=1e-9
     )
@@ -302,6 +308,55 @@ def test_quality_and_diversity_are_those_of_what_the_judge_said_of_the_generator
     assert grid["pixels"].dtype == torch.uint8
     assert grid["scores"] == quality[:9].tolist()
     assert (grid["name"], grid["step"], grid["mark"]) == ("samples", 5, 0)
+
+
+class Faces(Quadrants):
+    """Says how good, and nothing of modes."""
+
+    name = "faces"
+    m = None
+
+    def score(self, images: Tensor) -> Scores:
+        return super().score(images)._replace(mode=None)
+
+
+class People(Quadrants):
+    """Tells modes, and nothing of quality."""
+
+    name = "people"
+    gives_quality = False
+
+    def score(self, images: Tensor) -> Scores:
+        return super().score(images)._replace(quality=None)
+
+
+def test_quality_and_diversity_may_come_from_different_judges_of_the_same_samples() -> None:
+    apart, together, training = Notebook(), Notebook(), Training()
+    watches = [training.watch(apart, judge=[Faces(), People()]), training.watch(together)]
+    training.step()
+    for watch in watches:
+        watch.epoch()
+    for name, judge in (("quality", "faces"), ("diversity", "people"), ("diversity_real", "people")):
+        assert apart.series(f"{name}/{judge}") == together.series(f"{name}/quadrants")
+    judged = {name for name in apart.names() if name.endswith(("/faces", "/people"))}
+    assert judged == {
+        *(f"quality{end}/faces" for end in ("", "_se")),
+        *(f"diversity{end}/people" for end in ("", "_se", "_share", "_real")),
+        *("modes_seen/people", "shrinkage/people"),
+    }
+    assert apart.declared["quality/faces"]["role"] == "Q"
+    assert apart.declared["diversity/people"]["role"] == "D"
+    assert apart.images[0]["scores"] == together.images[0]["scores"]
+
+
+def test_of_several_judges_the_first_that_gives_it_has_the_role() -> None:
+    run = Notebook()
+    watch = Training().watch(run, judge=[Faces(), Quadrants()])
+    assert run.declared["quality/faces"]["role"] == "Q"
+    assert run.declared["quality/quadrants"]["role"] is None
+    assert run.declared["diversity/quadrants"]["role"] == "D"
+    watch.epoch()
+    assert run.marks[0]["expects"].count("Q") == 1
 
 
 def test_the_averaged_generator_is_the_one_that_is_judged() -> None:
@@ -428,10 +483,22 @@ def test_wrapped_networks_are_measured_without_their_wrapping() -> None:
     assert watch.D is training.D
 
 
+class Broken(Quadrants):
+    """Keeps the opposite of what it promises."""
+
+    def __init__(self, m: int | None) -> None:
+        self.m = m
+
+    def score(self, images: Tensor) -> Scores:
+        return super().score(images) if self.m is None else super().score(images)._replace(mode=None)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"judge": None}, "judge="),
+        ({"judge": ()}, "judge="),
+        ({"judge": Broken(4)}, "gives no mode"),
+        ({"judge": Broken(None)}, "gives [2] mode"),
         ({"real": None}, "real="),
         ({"z": None}, "z="),
         ({"z": 7}, "Pass z="),
@@ -502,7 +569,7 @@ class Forgetful(Quadrants):
 
     calls = 0
 
-    def score(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def score(self, images: Tensor) -> Scores:
         self.calls += 1
         if self.calls > 4:
             raise RuntimeError("out of memory")

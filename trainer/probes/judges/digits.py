@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.autograd import backward
 from torch.nn.functional import cross_entropy, log_softmax, softmax
 
+from . import Scores
+
 logger = logging.getLogger(__name__)
 
 SIZE: Final = 8
@@ -38,6 +40,7 @@ class DigitsJudge:
     """A ``Judge`` of images ``[N, 1, 8, 8]``."""
 
     name = "digits-classifier"
+    gives_quality = True
     m = CLASSES
 
     def __init__(self, classifier: nn.Module, accuracy: float) -> None:
@@ -50,12 +53,12 @@ class DigitsJudge:
         )
 
     @torch.no_grad()
-    def score(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def score(self, images: Tensor) -> Scores:
         if images.dim() != 4 or images.shape[1:] != (1, SIZE, SIZE):
             raise ValueError(f"{self.name} judges images [N, 1, 8, 8] in [-1, 1], not {list(images.shape)}")
         self.classifier.to(images.device)
         probability, mode = softmax(self.classifier(images.float()), dim=1).max(dim=1)
-        return probability, torch.where(probability.isnan(), -1, mode)
+        return Scores(probability, torch.where(probability.isnan(), -1, mode))
 
 
 class Split(NamedTuple):
