@@ -1,7 +1,7 @@
 """Every table, as SQLAlchemy sees it. The database itself is only ever made and changed by ``migrations/``.
 
-Every key but a job's begins with the run, and every query carries it, so that the same schema can be
-partitioned or sharded by run. Times are Unix seconds; payloads are documented where they are encoded
+Every key but a job's and a rule's begins with the run, and every query carries it, so that the same schema
+can be partitioned or sharded by run. Times are Unix seconds; payloads are documented where they are encoded
 (``tail.py``, ``chunks.py``, ``summaries.py``).
 """
 
@@ -331,6 +331,28 @@ class DetectorState(Base):
     __table_args__ = (_of_run(),)
 
 
+class RuleState(Base):
+    """Where the rules stand in an attempt: the newest batch they have read, and all that they remember."""
+
+    __tablename__ = "rule_state"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cursor: Mapped[int]
+    state: Mapped[dict[str, Any]]
+    __table_args__ = (_of_run(),)
+
+
+class Rule(Base):
+    """Every revision of each rule that was made over HTTP; the newest counts. No run is named in it."""
+
+    __tablename__ = "rule"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    #: As it was given; null where the rule was deleted.
+    definition: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    changed: Mapped[float]
+
+
 class Alert(Base):
     """One episode of trouble. ``state``: pending, firing, resolved; acknowledging is beside it."""
 
@@ -355,6 +377,11 @@ class Alert(Base):
     resolved: Mapped[float | None]
     acknowledged: Mapped[float | None]
     acknowledged_by: Mapped[str] = mapped_column(Text, default="")
+    #: Until then nobody is told of it.
+    snoozed_until: Mapped[float | None] = mapped_column(index=True)
+    snoozed_by: Mapped[str | None] = mapped_column(Text)
+    #: When people were last told of it.
+    notified: Mapped[float | None] = mapped_column(index=True)
     __table_args__ = (_of_run(), Index(None, "run_id", "attempt", "rule", "episode", unique=True))
 
 
@@ -386,7 +413,9 @@ class Outbox(Base):
     #: Null while it waits; "delivered" or "given up".
     outcome: Mapped[str | None] = mapped_column(String(16), index=True)
     error: Mapped[str] = mapped_column(Text, default="")
-    __table_args__ = (_of_run(),)
+    #: What is told with others in one message: when that was put together, and which it is.
+    group_id: Mapped[str | None] = mapped_column(String(32))
+    __table_args__ = (_of_run(), Index(None, "channel", "group_id"))
 
 
 class Job(Base):

@@ -17,8 +17,8 @@ from monitor.store.schema import Base
 from tests.monitor.store.test_copying import all_answers, fill
 from tests.monitor.store.writing import Voice
 
-#: Jobs are few and wait for a run: one node holds them all.
-TOGETHER = {"job"}
+#: Jobs are few and wait for a run, rules are for all runs: one node holds them.
+TOGETHER = {"job", "rule"}
 SHARDED = [table for table in Base.metadata.sorted_tables if table.name not in TOGETHER]
 
 
