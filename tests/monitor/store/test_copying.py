@@ -92,7 +92,7 @@ def test_a_copied_store_answers_alike(
             count = select(func.count()).select_from(table)
             assert one.execute(count).scalar() == other.execute(count).scalar() == copied[table.name]
     empty = {name for name, rows in copied.items() if not rows}
-        assert empty <= {"command", "job", "rule", "rule_state"}, "fill them, too"
+    assert empty <= {"command", "job", "rule", "rule_state"}, "fill them, too"
     # It goes on where the other one was.
     voice = Voice(writer="next", run="strange").begin(resume=True)
     voice.attempt = 1
