@@ -31,7 +31,8 @@ from trainer.objective import Objective
 from trainer.optimizer import ResumableAdam
 from trainer.probes import Watch
 from trainer.probes.judges.digits import digits_judge, load_digits
-from trainer.probes.preparation import SCHEDULE, Every
+from trainer.probes.preparation import SCHEDULE
+from trainer.probes.registry import Every
 from trainer.recipes import RECIPES
 
 

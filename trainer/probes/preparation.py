@@ -2,40 +2,42 @@
 fits together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from .gradient_norms import gradient_norms
 from .judges import Judge, Scores
-from .sample_grid import LatentSource, Sampler, normal_latents
+from .probe import Batch, Probe, Subject
+from .registry import PROBES, Every
+from .sample_grid import LatentSource, normal_latents
 from .undisturbed import undisturbed
-
-#: How often a probe measures: every so many generator steps, at every mark, or never.
-Every = int | Literal["epoch"] | None
 
 #: What is measured unless ``every`` says otherwise.
 SCHEDULE: Final[Mapping[str, Every]] = {
     "angles": 1,
-    "gradient_norms": 50,
     "epoch_angles": "epoch",
     "quality": "epoch",
     "samples": "epoch",
+    **{name: listed.every for name, listed in PROBES.items()},
 }
+#: Counted in steps alone, or in marks alone; probes of the critic may be counted in either.
+OF_STEPS: Final = {"angles"}
+OF_MARKS: Final = {"epoch_angles", "quality", "samples"}
 
 
 def schedule(every: Mapping[str, Every]) -> dict[str, Every]:
-    """``SCHEDULE`` with the changes of ``every``. A probe counts in steps or in marks, never in the other."""
+    """``SCHEDULE`` with the changes of ``every``."""
     for probe, often in every.items():
         if probe not in SCHEDULE:
             raise ValueError(f"every names {probe!r}, and the probes are {', '.join(SCHEDULE)}")
-        is_of_marks = SCHEDULE[probe] == "epoch"
-        fits = often == "epoch" if is_of_marks else type(often) is int and often > 0
-        if often is not None and not fits:
-            wanted = '"epoch"' if is_of_marks else "a number of steps from 1 up"
-            raise ValueError(f"every[{probe!r}] = {often!r}: pass {wanted}, or None to leave it out")
+        counts_steps = probe not in OF_MARKS and type(often) is int and often > 0
+        counts_marks = probe not in OF_STEPS and often == "epoch"
+        if often is not None and not counts_steps and not counts_marks:
+            wanted = {"a number of steps from 1 up": OF_MARKS, '"epoch"': OF_STEPS}
+            choice = " or ".join(words for words, others in wanted.items() if probe not in others)
+            raise ValueError(f"every[{probe!r}] = {often!r}: pass {choice}, or None to leave it out")
     return {**SCHEDULE, **every}
 
 
@@ -63,20 +65,21 @@ def latent_source(z: int | Sequence[int] | LatentSource) -> LatentSource:
     return normal_latents((z,) if isinstance(z, int) else tuple(z))
 
 
-def rehearse(
-    sampler: Sampler,
-    D: nn.Module,
-    critic: Callable[[Tensor], Tensor] | None,
-    judges: Sequence[Judge],
-    *,
-    draws: bool,
-) -> None:
+def batch_of(given: Tensor | tuple[Tensor, ...]) -> Batch:
+    """Images, or a tuple of images and what the critic takes beside them, out of their graph."""
+    images, *conditions = given if isinstance(given, tuple) else (given,)
+    return Batch(images.detach(), tuple(condition.detach() for condition in conditions))
+
+
+def rehearse(subject: Subject, probes: Mapping[str, Probe], judges: Sequence[Judge], *, draws: bool) -> None:
     """Call everything once with two images, so that what does not fit is known now and not at the end of an
     epoch.
     """
-    with undisturbed(sampler.G, D, critic):
+    if subject.sampler is None:
+        return
+    with undisturbed(subject.sampler.G, subject.G, subject.D, subject.critic):
         try:
-            images = next(sampler.batches(2))
+            images = next(subject.sampler.batches(2))
         except (TypeError, ValueError, RuntimeError, IndexError) as error:
             raise ValueError(
                 f"G cannot draw samples from z: {error}. Pass z=..., what G takes for one sample"
@@ -86,14 +89,13 @@ def rehearse(
         with torch.no_grad():
             for judge in judges:
                 _check(judge, judge.score(images))
-        if critic:
+        for name, probe in probes.items():
             try:
-                gradient_norms(critic, images)
+                probe.measure(Batch(images), Batch(images))
             except (TypeError, ValueError, RuntimeError, IndexError) as error:
                 raise ValueError(
-                    "gradient norms need a critic that is called with images and differentiable by them: "
-                    f"{error}. Pass "
-                    'critic=..., or every={"gradient_norms": None} to go without'
+                    f"{name} need a critic that is called with images and differentiable by them: {error}. "
+                    f'Pass critic=..., or every={{"{name}": None}} to go without'
                 ) from error
 
 

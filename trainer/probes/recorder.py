@@ -42,10 +42,13 @@ class Recorder:
                 f"run has no {' and no '.join(missing)}: pass what monitor.init() returns, or the like"
             )
         self.run = run
+        self._distributions: set[str] = set()
         self._has_marks = hasattr(run, "mark")
         self._marks = 0
 
     def declare(self, series: Series) -> None:
+        if series.kind == "distribution":
+            self._distributions.add(series.name)
         if hasattr(self.run, "declare"):
             self.run.declare(**asdict(series))
 
@@ -59,15 +62,24 @@ class Recorder:
         return self._marks - 1
 
     def log(self, values: Mapping[str, float | Tensor], step: int, mark: int | None = None) -> None:
-        self.run.log(values, step=step, **self._naming(mark))
+        """Numbers, and the fields of series that were declared as distributions."""
+        numbers: dict[str, float | Tensor] = {}
+        for name, value in values.items():
+            if name in self._distributions and isinstance(value, Tensor):
+                self._log_distribution(name, value, step, mark)
+            else:
+                numbers[name] = value
+        if numbers:
+            self.run.log(numbers, step=step, **self._naming(mark))
 
-    def log_distribution(self, name: str, values: Tensor, step: int) -> None:
+    def _log_distribution(self, name: str, values: Tensor, step: int, mark: int | None) -> None:
         # Numbers one by one: a run that copies them from the device without waiting can.
         fields = dict(zip(DISTRIBUTION_FIELDS, values.unbind(), strict=True))
         if hasattr(self.run, "log_distribution"):
-            self.run.log_distribution(name, fields, step=step)
+            self.run.log_distribution(name, fields, step=step, **self._naming(mark))
         else:
-            self.run.log({f"{name}/{field}": value for field, value in fields.items()}, step=step)
+            named = {f"{name}/{field}": value for field, value in fields.items()}
+            self.run.log(named, step=step, **self._naming(mark))
 
     def log_images(
         self,

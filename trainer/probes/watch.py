@@ -17,17 +17,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from . import declarations
 from .angles import WeightTrace, layers_of
 from .evaluation import Evaluator
-from .gradient_norms import distribution, gradient_norms
 from .judges import Judge
-from .preparation import Every, latent_source, missing, rehearse, schedule, unwrapped
+from .preparation import batch_of, latent_source, missing, rehearse, schedule, unwrapped
+from .probe import Batch, Score, Subject
 from .real_images import draw_real
 from .recorder import Recorder, Series
+from .registry import PROBES, Every
 from .sample_grid import LatentSource, Sampler
 from .undisturbed import undisturbed
 
@@ -48,6 +48,7 @@ class Watch:
     G, D:       the trained networks, also inside DistributedDataParallel or torch.compile.
     run:        what ``monitor.init`` returns, or anything with ``log`` and ``log_images``.
     critic:     what the loss sees of D, called with images (a normalized critic). Default: D itself.
+    generator_loss: what the generator minimizes, of the critic's scores of its samples, [N] -> [N] or [].
     G_ema:      the generator that is sampled and judged. Default: G.
     real:       real images to compare with, in [-1, 1] or uint8: a tensor [N, C, H, W], a dataset or its
                 loader.
@@ -66,7 +67,8 @@ class Watch:
         D: nn.Module,
         run: Any,
         *,
-        critic: Callable[[Tensor], Tensor] | None = None,
+        critic: Score | None = None,
+        generator_loss: Callable[[Tensor], Tensor] | None = None,
         G_ema: nn.Module | None = None,
         real: object = None,
         judge: Judge | Sequence[Judge] = (),
@@ -81,9 +83,9 @@ class Watch:
         self.recorder = Recorder(run)
         self.steps = 0
         self.marks = 0
-        G, self.D = unwrapped(G), unwrapped(D)
-        self.critic = self.D if critic is None or critic is D else critic
-        layers = {"g": layers_of(G, everything=everything), "d": layers_of(self.D, everything=everything)}
+        critic = None if critic is D else critic
+        G, D = unwrapped(G), unwrapped(D)
+        layers = {"g": layers_of(G, everything=everything), "d": layers_of(D, everything=everything)}
         if not all(layers.values()) and (self.every["angles"] or self.every["epoch_angles"]):
             raise ValueError(
                 "G or D has no weight with two or more dimensions: pass everything=True for angles of all"
@@ -92,31 +94,57 @@ class Watch:
         self.epoch_traces = {
             net: WeightTrace(layers[net], "host") for net in layers if self.every["epoch_angles"]
         }
+        judges = tuple(judge) if isinstance(judge, Sequence) else (judge,)
+        judges = judges if self.every["quality"] else ()
+        if self.every["quality"] and not judges:
+            raise missing("quality", "judge=..., what scores samples")
+        if judges and real is None:
+            raise missing("quality", "real=..., images to compare with")
+        if z is None and (judges or self.every["samples"]):
+            raise missing("quality" if judges else "samples", "z=..., what G takes for one sample")
+        sampled = G if G_ema is None else unwrapped(G_ema)
+        self.subject = Subject(
+            G,
+            D,
+            critic=D if critic is None else critic,
+            generator_loss=generator_loss,
+            sampler=None if z is None else Sampler(sampled, latent_source(z), seed),
+            real=None if real is None else draw_real(real, n_eval, seed),
+        )
+        #: Probes of the critic that still work, and the last batches for them.
+        self.probes = {name: listed.make(self.subject) for name, listed in PROBES.items() if self.every[name]}
+        self.batches: tuple[Batch, Batch] | None = None
+        rehearse(self.subject, self.probes, judges, draws=bool(self.every["samples"]))
         self.evaluator: Evaluator | None = None
-        if self.every["quality"] or self.every["samples"]:
-            sampled = G if G_ema is None else unwrapped(G_ema)
-            n_grid = n_grid if self.every["samples"] else 0
-            judges = tuple(judge) if isinstance(judge, Sequence) else (judge,)
-            self.evaluator = self._evaluator(sampled, z, judges, real, n_eval, n_grid, seed)
+        if self.subject.sampler and (judges or self.every["samples"]):
+            shown = n_grid if self.every["samples"] else 0
+            self.evaluator = Evaluator(self.subject.sampler, judges, self.subject.real, n_eval, shown)
         for series in self._series():
             self.recorder.declare(series)
 
     def step(
-        self, *, real: Tensor | None = None, fake: Tensor | None = None, step: int | None = None
+        self,
+        *,
+        real: Tensor | tuple[Tensor, ...] | None = None,
+        fake: Tensor | tuple[Tensor, ...] | None = None,
+        step: int | None = None,
     ) -> None:
         """After every generator step, with the last real and generated batch.
 
-        ``step`` counts from 1, by itself if not given.
+        A batch is images, or with what the critic takes beside them: ``real=(x, y), fake=(g, y)``. ``step``
+        counts from 1, by itself if not given.
         """
         self.steps = self.steps + 1 if step is None else step
         with self._survives("angles"):
             self._iteration_angles()
-        if self.every["gradient_norms"]:
-            if real is None or fake is None:
-                raise missing("gradient_norms", "step(real=x, fake=g), the last batches")
-            with self._survives("gradient_norms"):
-                if self._is_due("gradient_norms"):
-                    self._gradient_norms(real, fake)
+        if not self.probes:
+            return
+        if real is None or fake is None:
+            raise missing(next(iter(self.probes)), "step(real=x, fake=g), the last batches")
+        self.batches = batch_of(real), batch_of(fake)
+        for name in [name for name in self.probes if self._is_due(name)]:
+            with self._survives(name):
+                self.recorder.log(self._measured(name), self.steps)
 
     def epoch(
         self, *, epoch: float | None = None, images_seen: int | None = None, step: int | None = None
@@ -132,6 +160,9 @@ class Watch:
         values: dict[str, float | Tensor] = {}
         with self._survives("epoch_angles"):
             values |= self._epoch_angles()
+        for name in [name for name in self.probes if self.every[name] == "epoch"]:
+            with self._survives(name):
+                values |= self._measured(name)
         with self._survives("quality", "samples"):
             values |= self._look(step, mark)
         self.recorder.log(values, step, mark)
@@ -156,30 +187,6 @@ class Watch:
                 else:
                     trace.remember()
 
-    def _evaluator(  # noqa: PLR0917  the settings that only sampling has
-        self,
-        G: nn.Module,
-        z: int | Sequence[int] | LatentSource | None,
-        judges: Sequence[Judge],
-        real: object,
-        n_eval: int,
-        n_grid: int,
-        seed: int,
-    ) -> Evaluator:
-        measures_quality = self.every["quality"] is not None
-        if z is None:
-            raise missing("quality" if measures_quality else "samples", "z=..., what G takes for one sample")
-        if measures_quality and not judges:
-            raise missing("quality", "judge=..., what scores samples")
-        if measures_quality and real is None:
-            raise missing("quality", "real=..., images to compare with")
-        judges = judges if measures_quality else ()
-        real_images = draw_real(real, n_eval, seed) if judges else None
-        sampler = Sampler(G, latent_source(z), seed)
-        critic = self.critic if self.every["gradient_norms"] else None
-        rehearse(sampler, self.D, critic, judges, draws=n_grid > 0)
-        return Evaluator(sampler, judges, real_images, n_eval, n_grid)
-
     @contextmanager
     def _survives(self, *probes: str) -> Iterator[None]:
         """A probe that fails is left out from then on."""
@@ -188,6 +195,7 @@ class Watch:
         except Exception as error:  # noqa: BLE001 - whatever it is, the training goes on
             logger.warning("%s cannot be measured any more: %r", " and ".join(probes), error)
             self.every |= dict.fromkeys(probes)
+            self.probes = {name: probe for name, probe in self.probes.items() if name not in probes}
             if "angles" in probes:
                 self.step_traces = {}
             if "epoch_angles" in probes:
@@ -232,24 +240,17 @@ class Watch:
             trace.remember(turn.norm)
         return values
 
-    def _gradient_norms(self, real: Tensor, fake: Tensor) -> None:
-        images = torch.cat([real.detach(), fake.detach()])
-        with undisturbed(self.D, self.critic):
-            for name, score in self._scores().items():
-                of_real, of_fake = torch.split(gradient_norms(score, images), [len(real), len(fake)])
-                self.recorder.log_distribution(f"{name}/real", distribution(of_real), self.steps)
-                self.recorder.log_distribution(f"{name}/fake", distribution(of_fake), self.steps)
-
-    def _scores(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        if self.critic is self.D:
-            return {"gradient_norm": self.critic}
-        return {"gradient_norm": self.critic, "gradient_norm_raw": self.D}
+    def _measured(self, name: str) -> Mapping[str, Tensor]:
+        if self.batches is None:
+            raise missing(name, "a step(real=x, fake=g) before the first epoch()")
+        with undisturbed(self.subject.G, self.subject.D, self.subject.critic):
+            return self.probes[name].measure(*self.batches)
 
     def _series(self) -> Iterator[Series]:
         if self.every["angles"]:
             yield from declarations.iteration_angles()
-        if self.every["gradient_norms"]:
-            yield from declarations.gradient_norms(is_normalized=self.critic is not self.D)
+        for probe in self.probes.values():
+            yield from probe.series()
         yield from self._at_marks()
 
     def _at_marks(self) -> Iterator[Series]:

@@ -20,7 +20,7 @@ from trainer.critics import GradientNormalizedCritic
 from trainer.probes import Watch
 from trainer.probes.gradient_norms import DISTRIBUTION_FIELDS
 from trainer.probes.judges import Scores
-from trainer.probes.preparation import Every
+from trainer.probes.registry import Every
 
 Z = 6
 REAL = torch.rand(50, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -480,7 +480,7 @@ def test_wrapped_networks_are_measured_without_their_wrapping() -> None:
     assert "angle/layer/g/0" in run.declared
     assert "angle/layer/d/3" in run.declared
     assert "gradient_norm_raw/real" not in run.declared
-    assert watch.D is training.D
+    assert watch.subject.D is training.D
 
 
 class Broken(Quadrants):
@@ -512,6 +512,7 @@ class Broken(Quadrants):
         ({"every": {"angles": 0}}, "number of steps"),
         ({"every": {"angles": True}}, "number of steps"),
         ({"every": {"quality": 10}}, '"epoch"'),
+        ({"every": {"gradient_norms": 0}}, 'from 1 up or "epoch"'),
     ],
 )
 def test_what_a_probe_lacks_is_refused_before_the_first_step(changes: dict[str, Any], says: str) -> None:

@@ -1,0 +1,83 @@
+"""What a probe is, and what it may look at.
+
+A probe of the critic is a class in a file of its own and one line in ``registry.PROBES``: its name in
+``every``, how often it measures unless told otherwise, and how it is made.
+
+    class Steepness:
+        def __init__(self, subject: Subject) -> None:
+            self.critic = subject.critic
+
+        def series(self) -> Iterator[Series]:
+            yield Series(name="steepness", help="...")
+
+        def measure(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
+            return {"steepness": gradient_norms(real.scored_by(self.critic), real.images).mean()}
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .recorder import Series
+from .sample_grid import Sampler
+
+#: A critic: images, and whatever it takes beside them, to one number a sample.
+Score = Callable[..., Tensor]
+
+
+class Batch(NamedTuple):
+    """Images ``[N, C, H, W]`` as the critic sees them in training, detached."""
+
+    images: Tensor
+    #: What the critic takes beside them, such as labels.
+    conditions: tuple[Tensor, ...] = ()
+
+    def scored_by(self, critic: Score) -> Callable[[Tensor], Tensor]:
+        """``critic`` as a function of these images, or of others in their places."""
+        return lambda images: critic(images, *self.conditions)
+
+    def followed_by(self, other: "Batch") -> "Batch":
+        """Both as one batch."""
+        conditions = zip(self.conditions, other.conditions, strict=True)
+        return Batch(
+            torch.cat([self.images, other.images]), tuple(torch.cat(condition) for condition in conditions)
+        )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is watched. Networks come without the wrapping of DistributedDataParallel or torch.compile."""
+
+    G: nn.Module
+    D: nn.Module
+    #: What the loss sees of D: D itself, or a normalized critic around it.
+    critic: Score
+    #: What the generator minimizes, of the critic's scores of its samples ``[N]``; None if nobody said it.
+    generator_loss: Callable[[Tensor], Tensor] | None = None
+    #: Draws samples, the same at every call; None if nobody said what G takes.
+    sampler: Sampler | None = None
+    #: Real images ``[n, C, H, W]`` in [-1, 1], as many as are judged; None if there are none.
+    real: Tensor | None = None
+
+    @property
+    def is_normalized(self) -> bool:
+        return self.critic is not self.D
+
+
+class Probe(Protocol):
+    """Made before the first step: what it needs of its subject and does not find it refuses there, by
+    ``preparation.missing``.
+    """
+
+    def series(self) -> Iterable[Series]:
+        """All that ``measure`` returns, by name."""
+
+    def measure(self, real: Batch, fake: Batch) -> Mapping[str, Tensor]:
+        """By series: tensors without dimensions, or for a distribution the fields of ``distribution``.
+
+        Called with the last real and generated batch, inside ``undisturbed``: whatever it calls is put back.
+        It must not wait for the device, so no ``item``, no ``cpu``.
+        """
