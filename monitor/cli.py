@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from monitor.client.typed_numbers import NUMBERS
 from monitor.errors import Misuse
-
-if TYPE_CHECKING:
-    from monitor.client.address import Address
 
 
 def _option(help_text: str) -> Any:
@@ -50,7 +48,7 @@ def serve(
     gc.disable()
     from monitor import server  # noqa: PLC0415
     from monitor.app import create_app  # noqa: PLC0415
-    from monitor.settings import link, load_settings  # noqa: PLC0415
+    from monitor.settings import link, load_settings, note_address  # noqa: PLC0415
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, database=database)
     app = create_app(settings)
@@ -58,6 +56,7 @@ def serve(
     gc.freeze()
     gc.enable()
     with server.listen(settings) as listener:
+        note_address(settings, listener.getsockname()[1])
         address = link(settings, listener.getsockname()[1])
 
         def tell() -> None:
@@ -117,10 +116,14 @@ def import_logs(  # noqa: PLR0917 - tyro makes an option of each
 
     Importing a log again adds what is new of it and doubles nothing.
     """
+    from monitor.client.address import needed_address  # noqa: PLC0415
     from monitor.client.transport import HttpTransport  # noqa: PLC0415
     from monitor.interop.importing import import_all  # noqa: PLC0415
 
-    transport = HttpTransport(_service_at(server, token))
+    try:
+        transport = HttpTransport(needed_address(server, token))
+    except ValueError as error:
+        raise Misuse(str(error)) from None
     try:
         is_complete = import_all(paths, transport, print, project=project, run=id, format_name=format)
     finally:
@@ -213,18 +216,6 @@ def doctor(
         sys.exit(1)
 
 
-def _service_at(server: str | None, token: str | None) -> Address:
-    from monitor.client.address import server_address  # noqa: PLC0415
-
-    try:
-        address = server_address(server, token)
-    except ValueError as error:
-        raise Misuse(str(error)) from None
-    if address is None:
-        raise Misuse("to which service? give the link that `ganwatch serve` printed with --server")
-    return address
-
-
 def retention(
     keep_days: Annotated[
         float | None, _option("Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
@@ -280,6 +271,7 @@ def main() -> None:
                 "retention": retention,
             },
             prog="ganwatch",
+            registry=NUMBERS,
             description="Watches GAN training as it happens.",
         )
     except Misuse as misuse:

@@ -140,8 +140,22 @@ def link(settings: Settings, port: int | None = None) -> str:
 def base_url(settings: Settings, port: int | None = None) -> str:
     if settings.public_url:
         return settings.public_url.rstrip("/")
+    if port is None and not settings.model_fields_set & {"host", "port"} and (noted := _noted(settings)):
+        return noted
     host = "127.0.0.1" if settings.host in EVERY_ADDRESS else settings.host
     return f"http://{f'[{host}]' if ':' in host else host}:{port or settings.port}"
+
+
+def note_address(settings: Settings, port: int) -> None:
+    """Where the service listens now, for commands that are not told another port than usual."""
+    with suppress(OSError):
+        (settings.data_dir / "address").write_text(base_url(settings, port), encoding="utf-8")
+
+
+def _noted(settings: Settings) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        return (settings.data_dir / "address").read_text(encoding="utf-8").strip()
+    return ""
 
 
 def load_settings(**given: Any) -> Settings:

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from monitor.client.transport import Unreachable
+from monitor.client.typed_numbers import NUMBERS
 from trainer.config import Config, to_dict
 from trainer.errors import TrainingError
 from trainer.jobs import Queue, queue_address
@@ -96,13 +97,18 @@ def listing(paper: Paper) -> str:
 
 
 def summary(name: str) -> str:
-    return (RECIPES[name].__doc__ or "").split("\n")[0]
+    return described(name).split("\n")[0]
+
+
+def described(name: str) -> str:
+    """As it is read on a terminal, where nothing tells code from words."""
+    return (RECIPES[name].__doc__ or "").replace("``", "")
 
 
 def show(name: str) -> None:
-    print("\n".join(line.strip() for line in (RECIPES[name].__doc__ or "").splitlines()))
+    print("\n".join(line.strip() for line in described(name).splitlines()))
     for flag, value in flags(to_dict(RECIPES[name]())):
-        print(flag, value)
+        print(f"{flag} {value}".rstrip())
 
 
 def flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[tuple[str, str]]:
@@ -122,6 +128,7 @@ def start(name: str, arguments: Sequence[str]) -> None:
         Arguments,
         default=Arguments(recipe_called(name), Options()),
         args=arguments,
+        registry=NUMBERS,
         prog=f"gantrain {name}",
         description=summary(name),
     )
@@ -136,13 +143,14 @@ def submit(name: str, arguments: Sequence[str]) -> None:
         Submission,
         default=Submission(recipe_called(name), SubmitOptions()),
         args=arguments,
+        registry=NUMBERS,
         prog=f"gantrain submit {name}",
         description=f"Queue: {summary(name)}",
     )
     options = chosen.options
     wanted = {
         "recipe": name,
-        "overrides": changes(name, chosen.config),
+        "overrides": changes(name, found_from_anywhere(chosen.config)),
         "project": options.project,
         "name": options.name or "",
         "priority": options.priority,
@@ -155,8 +163,19 @@ def submit(name: str, arguments: Sequence[str]) -> None:
     print(f"job {job['id']} will be run {job['run']}")
 
 
+def found_from_anywhere(config: Config) -> Config:
+    """A worker trains in another folder than this one: its files are named from the root."""
+
+    def absolute(path: Path | None) -> Path | None:
+        return path and path.absolute()
+
+    measured = config.fidelity
+    measured = replace(measured, reference=absolute(measured.reference), weights=absolute(measured.weights))
+    return replace(config, data=absolute(config.data), fidelity=measured)
+
+
 def work(arguments: Sequence[str]) -> None:
-    options = tyro.cli(WorkerOptions, args=arguments, prog="gantrain worker")
+    options = tyro.cli(WorkerOptions, args=arguments, registry=NUMBERS, prog="gantrain worker")
     if find_spec("torch") is None:
         raise TrainingError("training needs torch: pip install '.[trainer]'")
     run_worker(queue_address(options.server), options.device)
@@ -172,7 +191,7 @@ def fidelity(where: str, arguments: Sequence[str]) -> Iterator[str]:
 
 
 def fetch(dataset: str, arguments: Sequence[str]) -> None:
-    options = tyro.cli(FetchOptions, args=arguments, prog=f"gantrain fetch {dataset}")
+    options = tyro.cli(FetchOptions, args=arguments, registry=NUMBERS, prog=f"gantrain fetch {dataset}")
     load_torch()
     from trainer.data import fetch as download  # noqa: PLC0415  as above
 
@@ -195,7 +214,11 @@ def resume(where: str, arguments: Sequence[str]) -> None:
     from trainer.training_directory import TrainingDirectory  # noqa: PLC0415
 
     folder = Path(where) if Path(where).is_dir() else trainings() / where
-    checkpoint = TrainingDirectory(folder).checkpoints.newest()
+    directory = TrainingDirectory(folder)
+    # Of several processes the first one looks after the others. Nobody may write while they read.
+    leads = os.environ.get("RANK", "0") == "0"
+    with directory.locked() if leads and folder.is_dir() else nullcontext():
+        checkpoint = directory.checkpoints.newest()
     if checkpoint is None:
         raise TrainingError(
             f"no checkpoint in {folder.absolute()}: pass the folder of a training, or a run's id"
@@ -204,6 +227,7 @@ def resume(where: str, arguments: Sequence[str]) -> None:
         Arguments,
         default=Arguments(checkpoint.config, Options(out=folder, resume=True)),
         args=arguments,
+        registry=NUMBERS,
         prog=f"gantrain resume {where}",
         description=f"Go on from step {checkpoint.step}.",
     )

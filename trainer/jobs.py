@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import msgspec
 
-from monitor.client.address import Address, server_address
+from monitor.client.address import Address, needed_address
 from monitor.client.transport import HttpTransport, Reply, Transport, Unreachable
 from trainer.errors import TrainingError
 
@@ -79,12 +79,9 @@ class Queue:
 
 def queue_address(server: str | None) -> Address:
     try:
-        address = server_address(server, None)
+        return needed_address(server)
     except ValueError as problem:
         raise TrainingError(str(problem)) from problem
-    if address is None:
-        raise TrainingError("whose jobs? pass --server, the link that `ganwatch serve` prints")
-    return address
 
 
 def _read(reply: Reply, kind: type[T]) -> T:

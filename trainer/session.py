@@ -114,6 +114,8 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
         run.finish(message=message)
     if outcome.stopped:
         logger.info("%s; go on with: gantrain resume %s", message, directory.path)
+    elif leads:
+        logger.info("finished: step %d, epoch %d, in %s", outcome.step, outcome.epoch, directory.path)
     return outcome
 
 

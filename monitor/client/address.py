@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,24 @@ def server_address(server: str | None, token: str | None) -> Address | None:
     if not server:
         return None
     parts = urlsplit(server if "://" in server else f"http://{server}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts, server):
         raise ValueError(f"{server!r} is no address of a server, such as http://127.0.0.1:8765")
     in_link = parse_qs(parts.query).get("token", [None])[0]
     base = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
     return Address(base, token or in_link or os.environ.get("GANWATCH_TOKEN") or None)
+
+
+def needed_address(server: str | None, token: str | None = None) -> Address:
+    """As :func:`server_address`, where nothing can be done without one."""
+    address = server_address(server, token)
+    if address is None:
+        raise ValueError("of which service? pass --server, the link that `ganwatch serve` prints")
+    return address
+
+
+def _has_port(parts: SplitResult, typed: str) -> bool:
+    """Without a scheme nothing but the port tells an address from any other word."""
+    try:
+        return parts.port is not None or "://" in typed
+    except ValueError:
+        return False

@@ -73,6 +73,14 @@ def test_the_printed_link_opens_and_outlives_a_restart(tmp_path: Path) -> None:
         assert urlsplit(again).query == urlsplit(link).query
 
 
+def test_token_prints_the_link_of_the_service_that_runs(tmp_path: Path) -> None:
+    with serving(tmp_path) as (_, link):
+        assert run("token", cwd=tmp_path).stdout.strip() == link
+        assert run("doctor", cwd=tmp_path).stdout.count(link.split("/?")[0]) > 0
+        elsewhere = run("token", cwd=tmp_path, GANWATCH_PORT="9000").stdout
+        assert elsewhere.startswith("http://127.0.0.1:9000/?token=")
+
+
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_quietly_when_asked_to(tmp_path: Path, kind: signal.Signals) -> None:
     with serving(tmp_path) as (process, link):

@@ -50,6 +50,14 @@ def test_what_show_prints_can_be_typed(name: str, capsys: pytest.CaptureFixture[
         main([name, *words, *QUICK])
 
 
+@pytest.mark.parametrize("name", ["digits-gn", "dcgan64-gn", "gn-cifar10-cnn"])
+def test_show_prints_no_markup_and_no_blanks_at_ends(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["show", name])
+    printed = capsys.readouterr().out
+    assert "``" not in printed
+    assert all(line == line.rstrip() for line in printed.splitlines())
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_without_a_recipe_it_says_what_can_be_typed(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -75,6 +83,24 @@ def test_an_unknown_flag_is_refused_with_what_was_meant(capsys: pytest.CaptureFi
 def test_a_setting_out_of_bounds_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert "lr.d = 40.0 must lie between 0 and 10" in refused(capsys, "digits-gn", "--lr.d", "40")
     assert "mixes" in refused(capsys, "digits-gn", "--network.norm-d", "batch")
+
+
+@pytest.mark.parametrize(
+    ("flag", "meant"),
+    [("--epochs", "a whole number or None"), ("--seed", "a whole number"), ("--lr.d", "a number")],
+)
+def test_a_word_in_the_place_of_a_number_is_refused_in_words(
+    flag: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = " ".join(refused(capsys, "digits-gn", flag, "many").split())
+    assert f"{flag}: 'many' is not {meant}" in said
+    assert "literal" not in said
+    assert "NoneType" not in said
+
+
+def test_a_quiet_training_says_that_it_is_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    main(["digits-gn", "--out", str(tmp_path / "t"), *QUICK])
+    assert f"finished: step 2, epoch 0, in {tmp_path / 't'}" in caplog.text
 
 
 def test_an_unknown_recipe_is_refused_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +185,5 @@ def test_resume_of_nothing_says_what_to_pass(capsys: pytest.CaptureFixture[str])
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with TrainingDirectory(tmp_path / "t").locked():
-        assert "another process trains in" in refused(
-            capsys, "digits-gn", "--out", str(tmp_path / "t"), *QUICK
-        )
+        for command in (["digits-gn", "--out", str(tmp_path / "t"), *QUICK], ["resume", str(tmp_path / "t")]):
+            assert "another process trains in" in refused(capsys, *command)

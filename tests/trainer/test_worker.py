@@ -231,6 +231,20 @@ def test_submit_queues_what_was_changed_of_a_recipe(
     assert capsys.readouterr().out == f"job {job['id']} will be run {job['run']}\n"
 
 
+def test_submit_names_files_so_that_a_worker_finds_them(
+    service: Running, client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = ["--data", "faces", "--fidelity.reference", "real.npz", "--fidelity.weights", "../w.pt"]
+    main(["submit", "dcgan64-gn", *paths, "--server", f"{service.url}/?token={TOKEN}"])
+    (job,) = client.get("/api/v1/jobs").json()["jobs"]
+    assert job["overrides"] == {
+        "data": str(tmp_path / "faces"),
+        "fidelity.reference": str(tmp_path / "real.npz"),
+        "fidelity.weights": str(tmp_path / "../w.pt"),
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tyro
 
+from monitor.client.typed_numbers import NUMBERS
 from trainer.config import Fidelity
 from trainer.distributed import choose_device
 from trainer.fidelity.stored import measure_checkpoint, open_checkpoint
@@ -29,6 +30,7 @@ def measured_lines(where: Path, arguments: Sequence[str]) -> Iterator[str]:
         Measurement,
         default=Measurement(fidelity=checkpoint.config.fidelity, data=checkpoint.config.data),
         args=arguments,
+        registry=NUMBERS,
         prog=f"gantrain fidelity {where}",
         description=f"Measure the generator of step {checkpoint.step}.",
     )
