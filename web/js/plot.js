@@ -1,9 +1,9 @@
 /** The only module that touches Plotly: it draws a figure, tells of zooming and pointing, and knows nothing of runs. */
-import { layoutOf, MARGIN, tracesOf } from "./charts/drawing.js";
+import { layoutOf, marginOf, tracesOf } from "./charts/drawing.js";
 
 /** @typedef {import("./charts/figure.js").Figure} Figure */
 /**
- * @typedef {{onZoom: (range: [number, number] | null) => void, onPoint: (x: number | null) => void, onPick: (x: number) => void}} Listeners
+ * @typedef {{onZoom: (range: [number, number] | null) => void, onPoint: (x: number | null, y: number | null) => void, onPick: (x: number) => void}} Listeners
  */
 
 const CLICK_PIXELS = 4;
@@ -44,8 +44,8 @@ export class Plot {
     this.listeners = listeners;
     this.sizes = new ResizeObserver(() => this.#figure && this.draw(this.#figure));
     this.sizes.observe(host);
-    host.addEventListener("pointermove", (event) => listeners.onPoint(this.#under(event)));
-    host.addEventListener("pointerleave", () => listeners.onPoint(null));
+    host.addEventListener("pointermove", (event) => listeners.onPoint(this.#under(event), this.#beside(event)));
+    host.addEventListener("pointerleave", () => listeners.onPoint(null, null));
     host.addEventListener("pointerdown", (event) => this.#press(event), { capture: true });
   }
 
@@ -62,7 +62,7 @@ export class Plot {
       this.#log = figure.y.log;
       await (anew ? Plotly.newPlot : Plotly.react)(
         this.canvas,
-        tracesOf(figure, style),
+        tracesOf(figure, style, this.host.clientWidth),
         layoutOf(figure, style, this.host.clientWidth, this.host.clientHeight),
         { displayModeBar: false, doubleClick: false, showTips: false },
       );
@@ -81,20 +81,28 @@ export class Plot {
     canvas.on("plotly_doubleclick", () => this.listeners.onZoom(null));
   }
 
-  /** @param {number} x */
-  #pixel(x) {
-    const [low, high] = /** @type {Figure} */ (this.#figure).x.range;
-    return MARGIN.l + ((x - low) / (high - low)) * (this.host.clientWidth - MARGIN.l - MARGIN.r);
+  /** Where the plot begins and how wide it is, in pixels. @param {Figure} figure */
+  #frame(figure) {
+    const width = this.host.clientWidth;
+    const { l, r } = marginOf(figure, width);
+    return { left: l, width: width - l - r };
   }
 
   /** The x under the pointer; null outside the plot. @param {PointerEvent} event */
   #under(event) {
     if (!this.#figure) return null;
-    const share =
-      (event.clientX - this.host.getBoundingClientRect().left - MARGIN.l) /
-      (this.host.clientWidth - MARGIN.l - MARGIN.r);
+    const { left, width } = this.#frame(this.#figure);
+    const share = (event.clientX - this.host.getBoundingClientRect().left - left) / width;
     const [low, high] = this.#figure.x.range;
     return share < 0 || share > 1 ? null : low + share * (high - low);
+  }
+
+  /** How far down in the plot the pointer is, from 0 to 1; null outside. @param {PointerEvent} event */
+  #beside(event) {
+    if (!this.#figure) return null;
+    const { t, b } = marginOf(this.#figure, this.host.clientWidth);
+    const down = (event.clientY - this.host.getBoundingClientRect().top - t) / (this.host.clientHeight - t - b);
+    return down < 0 || down > 1 ? null : down;
   }
 
   /** A press that ends where it began is a pick; one that moves is Plotly's zoom. @param {PointerEvent} down */
@@ -112,8 +120,10 @@ export class Plot {
     const range = this.#figure?.x.range;
     this.pointer.hidden = x === null || !range || x < range[0] || x > range[1];
     if (this.pointer.hidden || x === null || !range) return;
-    this.pointer.style.transform = `translateX(${this.#pixel(x)}px)`;
-    this.pointer.style.setProperty("--share", String((x - range[0]) / (range[1] - range[0])));
+    const { left, width } = this.#frame(/** @type {Figure} */ (this.#figure));
+    const share = (x - range[0]) / (range[1] - range[0]);
+    this.pointer.style.transform = `translateX(${left + share * width}px)`;
+    this.pointer.style.setProperty("--share", String(share));
     this.pointer.dataset.at = label;
   }
 

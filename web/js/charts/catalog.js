@@ -7,6 +7,7 @@
  * @typedef {import("./spec.js").Colour} Colour
  * @typedef {import("./spec.js").Line} Line
  */
+import { anglesByLayer, boxes, finiteDifferences, lipschitzByDepth } from "./families.js";
 import { chartsOfOthers } from "./others.js";
 import { spec } from "./spec.js";
 
@@ -19,8 +20,6 @@ const WORDS = {
   loss: "What each network minimizes, at every step. The level says little; a loss that freezes or runs away does.",
   score:
     "Mean output of the critic on real and generated images. Close together is a contest; far apart, the critic has won.",
-  gradients:
-    "Norm of the critic's gradient by its input: median, and the ranges that hold 50 % and 90 % of the samples. Near zero the generator learns nothing.",
   rate: "The step size in use.",
   norm: "Length of the weight vector. Read S together with it: longer weights turn less.",
   update: "Length of the last update relative to the weights.",
@@ -152,29 +151,25 @@ function diversities(shelf) {
     });
 }
 
-/** @param {Shelf} shelf @returns {ChartSpec[]} */
-function gradients(shelf) {
-  return shelf.all
-    .filter((series) => series.kind === "distribution" && series.name.startsWith("gradient_norm"))
-    .map((series) => {
-      const [family, where] = series.name.split("/");
-      const colour = where === "fake" ? "fake" : where === "real" ? "real" : "other";
-      const ceiling = series.upper === null ? null : { value: series.upper, label: "bound" };
-      return shelf.take(
-        spec(
-          {
-            id: series.name,
-            title: "Gradient norm",
-            scale: "log",
-            note: `${family === "gradient_norm_raw" ? "raw critic, " : ""}${where} samples`,
-            ceiling,
-            help: series.help || WORDS.gradients,
-            lines: [{ series: series.name, label: `${where} samples`, colour, source: 0 }],
-          },
-          series,
-        ),
-      );
-    });
+/** The estimate of the whole critic's constant, and the greatest so far. @param {Shelf} shelf @returns {ChartSpec[]} */
+function constant(shelf) {
+  const [now, most] = [shelf.name("lipschitz/constant"), shelf.name("lipschitz/constant_max")];
+  if (!now) return [];
+  const lines = pair(now, "metric", "now", most, "other", "greatest so far");
+  return [
+    shelf.take(
+      spec({ id: "lipschitz/constant", title: "Lipschitz constant", note: "estimate", scale: "auto", lines }, now),
+    ),
+  ];
+}
+
+/** Shares of the samples at which the critic is flat. @param {Shelf} shelf @returns {ChartSpec[]} */
+function saturation(shelf) {
+  const [real, fake] = [shelf.name("saturated/real"), shelf.name("saturated/fake")];
+  const first = real ?? fake;
+  if (!first) return [];
+  const lines = pair(real, "real", "real", fake, "fake", "generated");
+  return [shelf.take(spec({ id: "saturated", title: "Saturated scores", bounds: [0, 1], lines }, first))];
 }
 
 /**
@@ -220,7 +215,12 @@ export function chartsOf(all) {
           ),
         ]
       : []),
-    ...gradients(shelf),
+    ...boxes(all).map((chart) => shelf.take(chart)),
+    ...finiteDifferences(all).map((chart) => shelf.take(chart)),
+    ...lipschitzByDepth(all).map((chart) => shelf.take(chart)),
+    ...constant(shelf),
+    ...saturation(shelf),
+    ...anglesByLayer(all).map((chart) => shelf.take(chart)),
     ...shelf.networks(shelf.name("relative_update/g"), shelf.name("relative_update/d"), {
       id: "relative_update",
       title: "Relative update",

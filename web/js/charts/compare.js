@@ -5,6 +5,8 @@ import { chartsOf } from "./catalog.js";
 /** @typedef {{name: string, series: import("../types.js").Series[], source: number, colour: number}} Compared */
 
 const NETWORKS = { g: "generator", d: "discriminator", real: "real", fake: "generated" };
+/** Views that take many series a run: beside each other every series has a chart, and none of them is for everybody. */
+const MANY = new Set(["heat", "slice"]);
 
 /**
  * One line of a chart as a chart of its own.
@@ -21,7 +23,10 @@ function alone(chart, line, run) {
     ...chart,
     id: line.series,
     note,
-    lines: [{ ...line, dash: undefined, label: run.name, colour: `run-${run.colour}`, source: run.source }],
+    view: "lines",
+    lines: [
+      { ...line, dash: undefined, at: undefined, label: run.name, colour: `run-${run.colour}`, source: run.source },
+    ],
   };
 }
 
@@ -44,8 +49,12 @@ export function comparisonsOf(runs) {
   /** @type {Map<string, ChartSpec>} */ const rest = new Map();
   for (const run of runs) {
     const charts = chartsOf(run.series);
-    merge(core, charts.core, run);
-    merge(rest, charts.rest, run);
+    merge(
+      core,
+      charts.core.filter(({ view }) => !MANY.has(view)),
+      run,
+    );
+    merge(rest, [...charts.core.filter(({ view }) => MANY.has(view)), ...charts.rest], run);
   }
   return { core: [...core.values()], rest: [...rest.values()] };
 }

@@ -1,18 +1,20 @@
 /** A figure in Plotly's terms: its traces, its layout, in the colours of the theme. Pure; what is made here is drawn by plot.js. */
+import { boxTraces, heatTraces } from "./box_traces.js";
+import { colourOf, faded } from "./colours.js";
 import * as ticks from "./ticks.js";
 
 /** @typedef {import("./figure.js").Figure} Figure */
 
-export const MARGIN = { l: 50, r: 14, t: 16, b: 38 };
+const MARGIN = { l: 50, r: 14, t: 16, b: 38 };
+const LETTER_PIXELS = 6.2;
+/** The names of a heat map's rows take at most this share of its width. */
+const NAMES_SHARE = 0.36;
 
-/** @param {CSSStyleDeclaration} style @param {string} colour */
-const colourOf = (style, colour) =>
-  style.getPropertyValue(colour.startsWith("run-") ? `--${colour}` : `--chart-${colour}`).trim();
-
-/** @param {string} hex @param {number} opacity */
-function faded(hex, opacity) {
-  const value = Number.parseInt(hex.slice(1), 16);
-  return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${opacity})`;
+/** What lies around the plot, in pixels. @param {Figure} figure @param {number} width */
+export function marginOf(figure, width) {
+  if (!figure.heat) return MARGIN;
+  const longest = Math.max(0, ...figure.heat.names.map((name) => name.length));
+  return { ...MARGIN, l: Math.round(Math.min(NAMES_SHARE * width, Math.max(30, 14 + LETTER_PIXELS * longest))) };
 }
 
 /** One closed outline for each unbroken stretch of a band. @param {import("./figure.js").Band} band */
@@ -30,8 +32,9 @@ function outline(band) {
   return { x, y };
 }
 
-/** @param {Figure} figure @param {CSSStyleDeclaration} style */
-export function tracesOf(figure, style) {
+/** @param {Figure} figure @param {CSSStyleDeclaration} style @param {number} width */
+export function tracesOf(figure, style, width) {
+  const margin = marginOf(figure, width);
   const quiet = { type: "scatter", hoverinfo: "skip", showlegend: false };
   const bands = figure.bands.map((band) => ({
     ...quiet,
@@ -60,7 +63,7 @@ export function tracesOf(figure, style) {
       y: line.dots.map((i) => line.y[i]),
       meta: { series: line.series, part: `${line.part} dots` },
       mode: "markers",
-      marker: { color: colour, size: 4.5 },
+      marker: { color: colour, size: line.part === "slice" ? 6 : 4.5 },
     };
     return [drawn, dots];
   });
@@ -74,7 +77,8 @@ export function tracesOf(figure, style) {
     cliponaxis: false,
     marker: { symbol: "x-thin", size: 8, line: { width: 2, color: colourOf(style, "turn") } },
   };
-  return [...bands, ...lines, flags];
+  const boxes = boxTraces(figure, style, width - margin.l - margin.r);
+  return [...heatTraces(figure, style), ...bands, ...boxes, ...lines, flags];
 }
 
 /** @param {Figure} figure @param {CSSStyleDeclaration} style */
@@ -144,14 +148,22 @@ function notesOf(figure, style) {
   return ceiling ? [...notes, ceiling] : notes;
 }
 
+/** @param {Figure} figure @param {number} width */
+function acrossOf(figure, width) {
+  const room = Math.max(2, Math.round(width / 62));
+  if (figure.x.ticks) return ticks.some(figure.x.ticks, figure.x.range, Math.floor(width / 26));
+  return (figure.x.title.startsWith("time") ? ticks.time : ticks.whole)(figure.x.range, room);
+}
+
 /** @param {Figure} figure @param {CSSStyleDeclaration} style @param {number} width @param {number} height */
 export function layoutOf(figure, style, width, height) {
   const ink = style.getPropertyValue("--ink-3").trim();
-  const room = Math.max(2, Math.round((width - MARGIN.l - MARGIN.r) / 62));
-  const kind = figure.x.title.startsWith("time") ? ticks.time : ticks.whole;
-  const across = kind(figure.x.range, room);
-  const tall = Math.max(3, Math.round((height - MARGIN.t - MARGIN.b) / 44));
-  const up = figure.y.log ? ticks.log(figure.y.range, tall) : ticks.linear(figure.y.range, tall);
+  const margin = marginOf(figure, width);
+  const tall = height - margin.t - margin.b;
+  const across = acrossOf(figure, width - margin.l - margin.r);
+  const up = figure.heat
+    ? ticks.names(figure.heat.names, Math.floor(tall / 13), Math.floor((margin.l - 12) / LETTER_PIXELS))
+    : (figure.y.log ? ticks.log : ticks.linear)(figure.y.range, Math.max(3, Math.round(tall / 44)));
   const axis = (/** @type {ticks.Tick[]} */ list) => ({
     tickmode: "array",
     tickvals: list.map((tick) => tick.value),
@@ -163,13 +175,13 @@ export function layoutOf(figure, style, width, height) {
   return {
     width,
     height,
-    margin: MARGIN,
+    margin,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: ink },
     showlegend: false,
     hovermode: false,
-    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    dragmode: figure.x.ticks || matchMedia("(pointer: coarse)").matches ? false : "zoom",
     xaxis: {
       ...axis(across),
       range: figure.x.range,
@@ -188,6 +200,7 @@ export function layoutOf(figure, style, width, height) {
       fixedrange: true,
       gridcolor: colourOf(style, "grid"),
       gridwidth: 1,
+      showgrid: !figure.heat,
     },
     yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     shapes: shapesOf(figure, style),

@@ -1,7 +1,6 @@
 /**
- * From the columns of a points query to what is drawn. Pure, and without Plotly: lines, bands, flags and ticks in data
- * units. No spike disappears: a bucket of several points is drawn from its least to its greatest value, its edges as
- * lines of their own, and a point without neighbours as a dot.
+ * From the columns of a points query to what is drawn. Pure, and without Plotly: lines, bands, boxes, flags and ticks in
+ * data units.
  *
  * @typedef {import("../types.js").Columns} Columns
  * @typedef {import("../types.js").ScalarColumns} ScalarColumns
@@ -23,6 +22,9 @@
  * @property {number[]} [dots] The points that are drawn as dots too.
  *
  * @typedef {{series: string, x: number[], low: Values, high: Values, colour: string, opacity: number}} Band
+ * @typedef {{series: string, colour: string, x: number[], min: Values, p5: Values, p25: Values, p50: Values, p75: Values, p95: Values, max: Values}} Boxes
+ * @typedef {{x: number[], names: string[], values: Values[], range: [number, number]}} Heat A row of values for each
+ *   name, and the least and greatest of them that are above zero.
  * @typedef {{x: number, text: string, values: number, within: boolean}} Flag Values that are not finite, marked on the
  *   axis; `text` is empty where their kind is not known. `within`: somewhere in a bucket that ends at x.
  * @typedef {{x: number, kind: "onset" | "detected", label: string, colour?: string, faint?: boolean}} Turn
@@ -31,172 +33,33 @@
  * @property {string} label
  * @property {string} colour
  * @property {number[]} x
- * @property {(i: number) => string} text All that lies under a point.
+ * @property {(i: number, row?: number) => string} text All that lies under a point, and in which row of a heat map.
  * @property {(i: number) => string} now The newest value alone.
  *
  * @typedef {object} Figure
  * @property {DrawnLine[]} lines
  * @property {Band[]} bands
+ * @property {Boxes[]} boxes
+ * @property {Heat | null} heat
  * @property {Flag[]} flags
  * @property {Readable[]} readables What the readout says at a point, line by line.
  * @property {Turn[]} turns
  * @property {{value: number, label: string} | null} ceiling
- * @property {{range: [number, number], title: string}} x
+ * @property {{range: [number, number], title: string, ticks?: Tick[]}} x Without ticks of its own: steps, epochs or time.
  * @property {{range: [number, number], log: boolean}} y
  * @property {boolean} crowded Many lines: dots would hide what lies under them.
  * @property {number} hidden Values that a logarithmic axis cannot show.
  */
-import { decode, number, quantity } from "../format.js";
+import { addBands, addBoxes } from "./distributions.js";
+import { addHeat } from "./heat.js";
+import { addScalar } from "./scalars.js";
 
-const DOTS_UP_TO = 60;
-/** More points than this are a texture, and a thinner line shows it better. */
-const DENSE = 300;
 /** The greatest value over the median, from which on a linear axis shows nothing else. */
 const FLATTENS = 300;
-
-/** @param {Values} values @param {boolean} log */
-const drawable = (values, log) =>
-  values.map((value) => (value === null || !Number.isFinite(value) || (log && value <= 0) ? null : value));
-
-/**
- * Which points need a dot: all where there are few, else those that no line reaches.
- * @param {Values} y
- * @param {boolean} [crowded]
- */
-function dotsOf(y, crowded = false) {
-  const some = y.length <= DOTS_UP_TO && !crowded;
-  return y.flatMap((value, i) =>
-    value !== null && (some || ((y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null)) ? [i] : [],
-  );
-}
-
-/**
- * @param {LineSpec} line
- * @param {ScalarColumns} columns
- * @param {number[]} x
- * @param {Columns | undefined} error
- * @param {string} unit
- */
-function readScalar(line, columns, x, error, unit) {
-  const errors = error?.kind === "scalar" ? new Map(error.step.map((step, i) => [step, error.mean[i]])) : null;
-  return {
-    label: line.label,
-    colour: line.colour,
-    x,
-    now: (/** @type {number} */ i) => {
-      const spread = errors?.get(columns.step[i]);
-      const last = decode(columns.last[i]);
-      return spread && last !== null && Number.isFinite(last)
-        ? `${quantity(last, "")} ± ${number(spread, 2)}${unit}`
-        : quantity(last, last !== null && Number.isFinite(last) ? unit : "");
-    },
-    text: (/** @type {number} */ i) => {
-      if (columns.non_finite[i] && columns.count[i] === columns.non_finite[i])
-        return quantity(decode(columns.last[i]), "");
-      const spread = errors?.get(columns.step[i]);
-      const wide = columns.count[i] > 1 && columns.min[i] !== columns.max[i];
-      const bad = columns.non_finite[i] ? `, ${columns.non_finite[i]} not finite` : "";
-      if (wide) return `${number(columns.min[i])}…${quantity(columns.max[i], unit)}${bad}`;
-      return spread
-        ? `${quantity(columns.mean[i], "")} ± ${number(spread, 2)}${unit}`
-        : quantity(columns.mean[i], unit) + bad;
-    },
-  };
-}
-
-/** @param {ScalarColumns} columns @param {number[]} x @returns {Flag[]} */
-function flagsOf(columns, x) {
-  return columns.non_finite.flatMap((n, i) => {
-    if (!n) return [];
-    const last = decode(columns.last[i]);
-    const text = last !== null && !Number.isFinite(last) ? quantity(last, "") : "";
-    return [{ x: x[i], text, values: n, within: columns.count[i] > 1 }];
-  });
-}
-
-/**
- * @param {Figure} figure
- * @param {LineSpec} line
- * @param {ScalarColumns} columns
- * @param {number[]} x
- * @param {Columns | undefined} error
- * @param {string} unit
- */
-function addScalar(figure, line, columns, x, error, unit) {
-  const { log } = figure.y;
-  const mean = drawable(columns.mean, log);
-  const low = drawable(columns.min, log);
-  const high = drawable(columns.max, log);
-  const common = { series: line.series, x, colour: line.colour };
-  if (!columns.exact) {
-    figure.bands.push({ ...common, low, high, opacity: 0.16 });
-    figure.lines.push(
-      { ...common, part: "max", y: high, width: 1, opacity: 0.5, dots: dotsOf(high) },
-      { ...common, part: "min", y: low, width: 1, opacity: 0.5 },
-    );
-  } else if (error?.kind === "scalar") {
-    const spread = new Map(error.step.map((step, i) => [step, error.mean[i]]));
-    const shift = (/** @type {number} */ sign) =>
-      drawable(
-        columns.mean.map((value, i) => (value === null ? null : value + sign * (spread.get(columns.step[i]) ?? 0))),
-        log,
-      );
-    figure.bands.push({ ...common, low: shift(-1), high: shift(1), opacity: 0.22 });
-  }
-  figure.lines.push({
-    ...common,
-    part: "mean",
-    y: mean,
-    width: line.dash ? 1.4 : columns.exact && mean.length > DENSE ? 1.1 : 1.7,
-    opacity: 1,
-    dash: line.dash,
-    dots: line.dash ? [] : dotsOf(mean, figure.crowded),
-  });
-  figure.flags.push(...flagsOf(columns, x));
-  figure.readables.push(readScalar(line, columns, x, error, unit));
-  if (log)
-    figure.hidden += columns.mean.reduce(
-      (/** @type {number} */ n, value, i) => n + (value !== null && Number(columns.min[i]) <= 0 ? 1 : 0),
-      0,
-    );
-}
-
-/**
- * @param {Figure} figure
- * @param {LineSpec} line
- * @param {DistributionColumns} columns
- * @param {number[]} x
- * @param {string} unit
- * @param {boolean} brief Among several, where a line has little room.
- */
-function addDistribution(figure, line, columns, x, unit, brief) {
-  /** @type {(field: string) => Values} */
-  const values = (field) => (columns.quantiles[field] ?? []).map(decode);
-  /** @type {(field: string) => Values} */
-  const drawn = (field) => drawable(values(field), figure.y.log);
-  const common = { series: line.series, x, colour: line.colour };
-  figure.bands.push(
-    { ...common, low: drawn("p5"), high: drawn("p95"), opacity: 0.14 },
-    { ...common, low: drawn("p25"), high: drawn("p75"), opacity: 0.26 },
-  );
-  for (const part of ["min", "max"]) figure.lines.push({ ...common, part, y: drawn(part), width: 1, opacity: 0.38 });
-  const median = values("p50");
-  const [p5, p95] = [values("p5"), values("p95")];
-  const middle = drawable(median, figure.y.log);
-  figure.lines.push({ ...common, part: "median", y: middle, width: 1.7, opacity: 1, dots: dotsOf(middle) });
-  if (figure.y.log) figure.hidden += values("min").filter((value) => value !== null && value <= 0).length;
-  median.forEach((value, i) => {
-    if (value !== null && !Number.isFinite(value)) figure.flags.push({ x: x[i], text: quantity(value, ""), values: 1, within: false });
-  });
-  const text = (/** @type {number} */ i) => {
-    const range = `${number(p5[i], 2)}…${number(p95[i], 2)}`;
-    return brief ? `${quantity(median[i], unit)} (${range})` : `median ${quantity(median[i], unit)}, 90 % in ${range}`;
-  };
-  figure.readables.push({ label: line.label, colour: line.colour, x, text, now: text });
-}
+const BOX_WORDS = /** @type {const} */ (["whole", "range"]);
 
 /** @param {Figure} figure @param {ChartSpec} chart @returns {[number, number]} */
-function rangeOfY(figure, chart) {
+export function rangeOfY(figure, chart) {
   let low = Infinity;
   let high = -Infinity;
   const include = (/** @type {number | null} */ value) => {
@@ -206,6 +69,7 @@ function rangeOfY(figure, chart) {
   };
   for (const line of figure.lines) line.y.forEach(include);
   for (const band of figure.bands) [band.low, band.high].forEach((edge) => edge.forEach(include));
+  for (const { min, p5, p95, max } of figure.boxes) [min, p5, p95, max].forEach((edge) => edge.forEach(include));
   if (!figure.y.log && chart.bounds) chart.bounds.forEach(include);
   if (low > high) return figure.y.log ? [0.1, 10] : [0, 1];
   if (figure.y.log) {
@@ -232,6 +96,28 @@ export function flattens(chart, columnsOf) {
 
 /**
  * @param {ChartSpec} chart
+ * @param {Figure["x"]} x
+ * @param {boolean} log
+ * @param {Turn[]} turns
+ * @returns {Figure}
+ */
+export const emptyFigure = (chart, x, log, turns) => ({
+  lines: [],
+  bands: [],
+  boxes: [],
+  heat: null,
+  flags: [],
+  readables: [],
+  turns,
+  ceiling: chart.ceiling,
+  x,
+  y: { range: [0, 1], log },
+  crowded: chart.lines.length > 2,
+  hidden: 0,
+});
+
+/**
+ * @param {ChartSpec} chart
  * @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf
  * @param {(line: LineSpec, step: number, time: number) => number} place
  * @param {{log: boolean, range: [number, number], title: string, turns: Turn[]}} view
@@ -239,18 +125,11 @@ export function flattens(chart, columnsOf) {
  */
 export function figureOf(chart, columnsOf, place, view) {
   /** @type {Figure} */
-  const figure = {
-    lines: [],
-    bands: [],
-    flags: [],
-    readables: [],
-    turns: view.turns,
-    ceiling: chart.ceiling,
-    x: { range: view.range, title: view.title },
-    y: { range: [0, 1], log: view.log },
-    crowded: chart.lines.length > 2,
-    hidden: 0,
-  };
+  const figure = emptyFigure(chart, { range: view.range, title: view.title }, view.log, view.turns);
+  if (chart.view === "heat") {
+    addHeat(figure, chart, columnsOf, place);
+    return figure;
+  }
   // The title names the unit; only a sign that belongs to its number is repeated with it.
   const unit = chart.unit === "°" || chart.unit === "%" ? chart.unit : "";
   for (const line of chart.lines) {
@@ -262,7 +141,9 @@ export function figureOf(chart, columnsOf, place, view) {
     const x = columns.step.map((step, i) => place(line, step, columns.time[i]));
     if (columns.kind === "scalar")
       addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, unit);
-    else addDistribution(figure, line, columns, x, unit, chart.lines.length > 1);
+    else if (chart.view === "boxes")
+      addBoxes(figure, line, columns, x, unit, BOX_WORDS[chart.lines.length - 1] ?? "median");
+    else addBands(figure, line, columns, x, unit, chart.lines.length > 1 ? "range" : "whole");
   }
   figure.y.range = rangeOfY(figure, chart);
   if (view.log) figure.ceiling = null;

@@ -11,6 +11,8 @@
  * @property {string} [error] The series of its standard error.
  * @property {string} [dash]
  * @property {number} source Which of the page's runs it is from.
+ * @property {number} [at] Where it stands in a slice, and what is written there.
+ * @property {string} [tick]
  *
  * @typedef {object} ChartSpec
  * @property {string} id
@@ -19,6 +21,10 @@
  * @property {string} unit
  * @property {"linear" | "log" | "auto"} scale `auto`: logarithmic once the greatest value would flatten all others.
  * @property {"scalar" | "distribution"} kind
+ * @property {"lines" | "boxes" | "heat" | "slice"} view How it is drawn: over training as lines, as boxes, as rows of
+ *   colours; or at one step, across what the last part of the series' names counts.
+ * @property {string} across What a slice counts, and the short form before its number.
+ * @property {string} acrossShort
  * @property {Line[]} lines
  * @property {string} help
  * @property {"higher" | "lower" | "none"} direction
@@ -37,6 +43,9 @@ export function spec(known, first) {
     unit: first.unit,
     scale: "linear",
     kind: first.kind,
+    view: "lines",
+    across: "",
+    acrossShort: "",
     help: first.help,
     direction: first.direction,
     bounds: null,

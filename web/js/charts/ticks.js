@@ -84,3 +84,30 @@ export function log([low, high], wanted) {
   }
   return ticks.length >= 2 ? ticks : linear([low, high], wanted).filter((tick) => tick.value > 0);
 }
+
+/**
+ * As many of given ticks as there is room for, evenly.
+ * @param {Tick[]} ticks
+ * @param {[number, number]} range
+ * @param {number} room
+ */
+export function some(ticks, [low, high], room) {
+  const shown = ticks.filter(({ value }) => value >= low && value <= high);
+  const every = Math.ceil(shown.length / Math.max(1, room));
+  return shown.filter((_, i) => i % every === 0);
+}
+
+/**
+ * Rows by name: of a long name its end is what tells it from the others.
+ * @param {string[]} names
+ * @param {number} room
+ * @param {number} letters
+ * @returns {Tick[]}
+ */
+export function names(names, room, letters) {
+  const ticks = names.map((name, value) => ({
+    value,
+    text: name.length > letters ? `…${name.slice(1 - letters)}` : name,
+  }));
+  return some(ticks, [0, names.length], room);
+}

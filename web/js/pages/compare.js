@@ -4,7 +4,7 @@
  * @typedef {import("../types.js").Run} Run
  * @typedef {import("../types.js").Series} Series
  * @typedef {import("../types.js").AxisKind} AxisKind
- * @typedef {{run: Run, series: Series[], marks: import("../types.js").Marks, alerts: import("../types.js").Alert[], source: {feed: Feed, axis: Axis}}} Loaded
+ * @typedef {{run: Run, series: Series[], marks: import("../types.js").Marks, alerts: import("../types.js").Alert[], source: {feed: Feed, moments: Feed, axis: Axis}}} Loaded
  */
 import * as api from "../api.js";
 import { refused } from "../connection.js";
@@ -18,8 +18,9 @@ import { Toolbar } from "../panels/toolbar.js";
 import { stateBadge } from "../panels/state.js";
 import { Axis } from "../state/axis.js";
 import { Cursor } from "../state/cursor.js";
-import { Feed } from "../state/feed.js";
+import { BUCKETS, Feed } from "../state/feed.js";
 import { coloursOf } from "../state/palette.js";
+import { Moment } from "../state/moment.js";
 import { namesApart } from "../state/names.js";
 import * as scales from "../state/scales.js";
 import * as url from "../state/url.js";
@@ -93,8 +94,10 @@ export class ComparePage {
       api.getAlerts(id, this.signal),
     ]);
     const axis = new Axis(this.wanted, marks, run.created);
-    const feed = new Feed(id, axis.query(this.zoomed), this.signal, (error) => tellTrouble(error, this.signal));
-    return { run, series: series.series, marks, alerts: alerts.alerts, source: { feed, axis } };
+    const feed = (/** @type {number} */ buckets) =>
+      new Feed(id, buckets, axis.query(this.zoomed), this.signal, (error) => tellTrouble(error, this.signal));
+    const source = { feed: feed(BUCKETS.points), moments: feed(BUCKETS.moments), axis };
+    return { run, series: series.series, marks, alerts: alerts.alerts, source };
   }
 
   /** @param {string[]} ids */
@@ -139,7 +142,12 @@ export class ComparePage {
     this.charts.style.setProperty("--runs", String(this.#loaded.length));
     const stage = this.#stage(colours);
     const { core, rest } = comparisonsOf(
-      this.#loaded.map(({ run, series }, source) => ({ name: names[source], series: run.state === "running" ? series : series.filter(({ count }) => count > 0), source, colour: colours[source] })),
+      this.#loaded.map(({ run, series }, source) => ({
+        name: names[source],
+        series: run.state === "running" ? series : series.filter(({ count }) => count > 0),
+        source,
+        colour: colours[source],
+      })),
     );
     this.#board = new Board(stage, "Charts");
     this.#rest = new RestOfCharts(stage);
@@ -179,6 +187,8 @@ export class ComparePage {
       whole: () => this.#whole,
       turns: () => this.#turns(colours),
       zoom: (range) => this.#zoom(range),
+      moment: new Moment(null, () => {}),
+      onset: () => null,
       pick: () => {},
       scaleOf: scales.of,
       setScale: scales.set,

@@ -20,7 +20,8 @@ import { Toolbar } from "../panels/toolbar.js";
 import { Verdict } from "../panels/verdict.js";
 import { Axis } from "../state/axis.js";
 import { Cursor } from "../state/cursor.js";
-import { Feed } from "../state/feed.js";
+import { BUCKETS, Feed } from "../state/feed.js";
+import { Moment } from "../state/moment.js";
 import * as scales from "../state/scales.js";
 import * as url from "../state/url.js";
 import { tellTrouble } from "../troubles.js";
@@ -67,15 +68,13 @@ export class RunPage {
     this.axis = new Axis(this.wanted, marks, run.created);
     this.zoomed = url.parseRange(url.read("range"));
     this.cursor = new Cursor();
-    this.feed = new Feed(run.id, this.axis.query(this.zoomed), signal, (error) => tellTrouble(error, this.signal));
-    this.source = { feed: this.feed, axis: this.axis };
-    const stage = this.#stage();
+    const feed = (/** @type {number} */ buckets) =>
+      new Feed(run.id, buckets, this.axis.query(this.zoomed), signal, (error) => tellTrouble(error, this.signal));
+    this.source = { feed: feed(BUCKETS.points), moments: feed(BUCKETS.moments), axis: this.axis };
     const step = Number(url.read("sample") ?? "");
-    this.samples = new Samples(
-      run.id,
-      { chosen: (at) => url.write({ sample: at === null ? null : String(at) }), place: (at) => this.#place(at) },
-      step > 0 ? step : null,
-    );
+    this.moment = new Moment(step > 0 ? step : null, (at) => url.write({ sample: at === null ? null : String(at) }));
+    const stage = this.#stage();
+    this.samples = new Samples(run.id, this.moment, (at) => this.#place(at));
     this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, element: this.samples.element });
     this.rest = new RestOfCharts(stage);
     this.verdict = new Verdict({
@@ -117,10 +116,16 @@ export class RunPage {
       whole: () => this.#whole,
       turns: () => this.#turns(),
       zoom: (range) => this.#zoom(range),
-      pick: (x) => this.samples.showStep(this.axis.stepAt(x)),
+      moment: this.moment,
+      onset: () => this.#onset,
+      pick: (x) => this.samples.showStep(Math.round(this.axis.stepAt(x))),
       scaleOf: scales.of,
       setScale: scales.set,
     };
+  }
+
+  get #feeds() {
+    return [this.source.feed, this.source.moments];
   }
 
   /** @returns {[number, number]} */
@@ -206,7 +211,7 @@ export class RunPage {
       this.#alerts = alerts?.alerts ?? this.#alerts;
       this.head.show(run, commands?.commands ?? null);
       this.#show(images?.images ?? (alerts && this.samples.images));
-      if (has("points")) await this.feed.refresh();
+      if (has("points")) await Promise.all(this.#feeds.map((feed) => feed.refresh()));
       this.#draw();
       refused("");
     } catch (error) {
@@ -219,7 +224,9 @@ export class RunPage {
     this.zoomed = range;
     url.write({ range: url.printRange(range) });
     this.#draw();
-    this.feed.setView(this.axis.query(range)).catch((error) => tellTrouble(error, this.signal));
+    Promise.all(this.#feeds.map((feed) => feed.setView(this.axis.query(range)))).catch((error) =>
+      tellTrouble(error, this.signal),
+    );
   }
 
   /** The same part of the run on another axis. @param {AxisKind} kind */

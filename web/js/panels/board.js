@@ -2,11 +2,12 @@
 import { el } from "../dom.js";
 import { PART } from "../selectors.js";
 import { ChartCard } from "./chart.js";
+import { SliceCard } from "./slice.js";
 
 /** @typedef {import("../charts/spec.js").ChartSpec} ChartSpec */
 
 export class Board {
-  /** @type {Map<string, {card: ChartCard, key: string}>} */ #cards = new Map();
+  /** @type {Map<string, {card: ChartCard | SliceCard, key: string}>} */ #cards = new Map();
 
   /**
    * @param {import("./chart.js").Stage} stage
@@ -40,7 +41,7 @@ export class Board {
     const key = JSON.stringify(chart);
     const before = this.#cards.get(chart.id);
     if (before?.key === key) return before.card;
-    const card = new ChartCard(chart, this.stage);
+    const card = new (chart.view === "slice" ? SliceCard : ChartCard)(chart, this.stage);
     if (before) {
       before.card.element.replaceWith(card.element);
       before.card.dispose();

@@ -7,7 +7,10 @@
  * @typedef {import("../state/axis.js").Axis} Axis
  *
  * @typedef {object} Stage What the charts of a page share.
- * @property {{feed: Feed, axis: Axis}[]} sources
+ * @property {{feed: Feed, moments: Feed, axis: Axis}[]} sources Of a run its points, those of what is drawn moment by
+ *   moment (boxes, colours, slices: fewer), and its axis.
+ * @property {import("../state/moment.js").Moment} moment
+ * @property {() => number | null} onset The step at which the run turned.
  * @property {import("../state/cursor.js").Cursor} cursor
  * @property {() => [number, number]} range What is shown.
  * @property {() => [number, number]} whole What there is.
@@ -18,24 +21,16 @@
  * @property {(chart: string, scale: "linear" | "log") => void} setScale
  */
 import { figureOf, flattens, nearest } from "../charts/figure.js";
-import { goodIs } from "../charts/spec.js";
-import { el, foreign, picture, printable, setText } from "../dom.js";
-import { plural } from "../format.js";
+import { el, foreign, printable, replace, setText } from "../dom.js";
+import { number, plural, quantity } from "../format.js";
 import { Plot } from "../plot.js";
 import { PART } from "../selectors.js";
 import { whenVisible } from "../visibility.js";
-
-const ABOUT = "M8 7.2v4M8 4.8v.01M14 8a6 6 0 1 1-12 0 6 6 0 0 1 12 0";
-const GROW = "M9.5 2.5h4v4M13.5 2.5l-4.5 4.5M6.5 13.5h-4v-4M2.5 13.5l4.5-4.5";
-
-/** @param {ChartSpec} chart */
-function titleOf(chart) {
-  const unit = chart.unit && el("span", { class: "unit" }, chart.unit === "°" ? "degrees" : printable(chart.unit));
-  return el("h3", {}, foreign(chart.title), chart.note && el("span", { class: "note" }, foreign(chart.note)), unit);
-}
+import { CardHead, swatchOf } from "./card.js";
 
 export class ChartCard {
   /** @type {import("../charts/figure.js").Figure | null} */ #figure = null;
+  /** The row of a heat map that is pointed at. @type {number | undefined} */ #row = undefined;
   #shown = false;
   #frame = 0;
   /** @type {HTMLElement[]} */ #values = [];
@@ -54,64 +49,18 @@ export class ChartCard {
       on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
     });
     this.spoken = el("span", { class: "hidden-text", "aria-live": "polite" });
-    this.scale = el(
-      "button",
-      {
-        type: "button",
-        class: "quiet scale",
-        "aria-label": "Logarithmic axis",
-        title: "Logarithmic axis",
-        on: { click: () => this.#toggleScale() },
-      },
-      "log",
-    );
-    this.grow = el(
-      "button",
-      {
-        type: "button",
-        class: "quiet icon",
-        "aria-pressed": "false",
-        "aria-label": "Wide chart",
-        title: "Wide chart",
-        on: { click: () => this.#toggleWidth() },
-      },
-      picture(GROW),
-    );
     this.flagged = el("p", { class: "flagged" });
-    this.about = el(
-      "button",
-      {
-        type: "button",
-        class: "quiet icon",
-        "aria-expanded": "false",
-        "aria-label": "What this shows",
-        title: "What this shows",
-        on: { click: () => this.#toggleWords() },
-      },
-      picture(ABOUT),
-    );
-    const words = [printable(chart.help), goodIs(chart)].filter(Boolean).join(" ");
-    this.element = el(
-      "figure",
-      { class: "panel chart", part: PART.chart, "data-chart": chart.id },
-      el(
-        "div",
-        { class: "chart-head" },
-        titleOf(chart),
-        el("div", { class: "tools" }, words && this.about, this.scale, this.grow),
-      ),
-      this.#readout(),
-      this.plotHost,
-      el("figcaption", { dir: "auto" }, words),
-      this.flagged,
-      this.spoken,
-    );
+    this.ramp = chart.view === "heat" ? el("div", { class: "ramp number" }) : null;
+    this.element = el("figure", { class: `panel chart ${chart.view}`, part: PART.chart, "data-chart": chart.id });
+    this.head = new CardHead(chart, this.element, chart.view === "heat" ? null : () => this.#toggleScale());
+    this.element.append(this.head.element, this.#readout(), this.plotHost, this.head.words, this.flagged, this.spoken);
     this.plot = new Plot(this.plotHost, {
       onZoom: stage.zoom,
-      onPoint: (x) => stage.cursor.move(x),
+      onPoint: (x, down) => this.#pointAt(x, down),
       onPick: stage.pick,
     });
-    this.subscriptions = stage.sources.map(({ feed }, source) => {
+    this.subscriptions = stage.sources.map((of, source) => {
+      const feed = chart.view === "lines" ? of.feed : of.moments;
       const names = chart.lines
         .filter((line) => line.source === source)
         .flatMap((line) => [line.series, ...(line.error ? [line.error] : [])]);
@@ -123,18 +72,14 @@ export class ChartCard {
 
   #readout() {
     const compares = this.stage.sources.length > 1;
+    if (this.ramp) return this.#heatReadout(this.ramp);
     const items = this.chart.lines.map((line) => {
       const value = el("span", { class: "value number" });
       this.#values.push(value);
-      const swatch = el("i", {
-        class: line.dash ? "swatch dashed" : "swatch",
-        style: `--swatch: var(--${line.colour.startsWith("run-") ? line.colour : `chart-${line.colour}`})`,
-        "aria-hidden": "true",
-      });
       return el(
         "li",
         {},
-        swatch,
+        swatchOf(line),
         (compares || this.chart.lines.length > 1) && line.label && foreign(line.label, { class: "label" }),
         value,
       );
@@ -144,13 +89,22 @@ export class ChartCard {
       {
         class: compares
           ? "readout runs"
-          : items.length > 2 || (items.length === 2 && this.chart.lines[0].colour.startsWith("run-"))
+          : items.length > 3 ||
+              (items.length === 3 && this.chart.view !== "boxes") ||
+              (items.length === 2 && this.chart.lines[0].colour.startsWith("run-"))
             ? "readout many"
             : "readout",
         part: PART.readout,
       },
       ...items,
     );
+  }
+
+  /** What is pointed at, and which values the colours stand for. @param {HTMLElement} ramp */
+  #heatReadout(ramp) {
+    const value = el("span", { class: "value number" });
+    this.#values.push(value);
+    return el("div", { class: "readout", part: PART.readout }, value, ramp);
   }
 
   /** @param {boolean} visible */
@@ -161,7 +115,7 @@ export class ChartCard {
   }
 
   /** @param {import("../charts/spec.js").Line} line @param {string} name */
-  #columns = (line, name) => this.stage.sources[line.source].feed.columns(name);
+  #columns = (line, name) => this.subscriptions[line.source].feed.columns(name);
 
   get log() {
     const scale = this.stage.scaleOf(this.chart.id) ?? this.chart.scale;
@@ -187,10 +141,17 @@ export class ChartCard {
       view,
     );
     this.#figure = figure;
-    this.scale.setAttribute("aria-pressed", String(view.log));
+    this.head.scale.setAttribute("aria-pressed", String(view.log));
     setText(this.flagged, this.#flags(figure));
+    if (this.ramp && figure.heat) this.#showRamp(this.ramp, figure.heat.range);
     this.#point(this.stage.cursor.x, false);
     void this.plot.draw(figure).then(() => this.#point(this.stage.cursor.x, false));
+  }
+
+  /** @param {HTMLElement} ramp @param {[number, number]} range */
+  #showRamp(ramp, [low, high]) {
+    const unit = this.chart.unit === "°" ? "°" : "";
+    replace(ramp, number(low, 2), el("i", { "aria-hidden": "true" }), quantity(Number(high.toPrecision(2)), unit));
   }
 
   /** @param {import("../charts/figure.js").Figure} figure */
@@ -212,13 +173,23 @@ export class ChartCard {
     return parts.join(" ");
   }
 
+  /** @param {number | null} x @param {number | null} down */
+  #pointAt(x, down) {
+    const rows = this.#figure?.heat?.names.length;
+    const row = rows && down !== null ? Math.min(rows - 1, Math.floor(down * rows)) : undefined;
+    const moved = row !== this.#row;
+    this.#row = row;
+    if (x === this.stage.cursor.x && moved) this.#point(x, false);
+    this.stage.cursor.move(x);
+  }
+
   /** @param {number | null} x @param {boolean} spoken */
   #point(x, spoken) {
     const figure = this.#figure;
     if (!figure || !this.#shown) return;
     const texts = figure.readables.map((readable, i) => {
       const at = x === null ? readable.x.length - 1 : nearest(readable.x, x);
-      const text = at < 0 ? "" : x === null ? readable.now(at) : readable.text(at);
+      const text = at < 0 ? "" : x === null ? readable.now(at) : readable.text(at, this.#row);
       setText(this.#values[i], text);
       return `${readable.label} ${text}`;
     });
@@ -234,7 +205,13 @@ export class ChartCard {
     const at = cursor.x === null ? xs.length : nearest(xs, cursor.x);
     const stride = event.shiftKey ? 10 : 1;
     const to = { ArrowLeft: at - stride, ArrowRight: at + stride, Home: 0, End: xs.length - 1 }[event.key];
-    if (event.key === "Escape") (cursor.move(null), this.stage.zoom(null));
+    const rows = this.#figure?.heat?.names.length ?? 0;
+    const down = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (rows && down) {
+      this.#row = Math.min(rows - 1, Math.max(0, (this.#row ?? (down > 0 ? -1 : rows)) + down));
+      if (cursor.x === null) cursor.move(xs[xs.length - 1], true);
+      else this.#point(cursor.x, true);
+    } else if (event.key === "Escape") (cursor.move(null), this.stage.zoom(null));
     else if (event.key === "+" || event.key === "-") this.#zoomBy(event.key === "+" ? 0.5 : 2);
     else if (event.key === "Enter" && cursor.x !== null) this.stage.pick(cursor.x);
     else if (to === undefined || !xs.length) return;
@@ -255,15 +232,6 @@ export class ChartCard {
   #toggleScale() {
     this.stage.setScale(this.chart.id, this.log ? "linear" : "log");
     this.draw();
-  }
-
-  #toggleWords() {
-    this.about.setAttribute("aria-expanded", String(this.element.classList.toggle("told")));
-  }
-
-  #toggleWidth() {
-    const wide = this.element.classList.toggle("wide");
-    this.grow.setAttribute("aria-pressed", String(wide));
   }
 
   dispose() {

@@ -1,42 +1,29 @@
 /**
- * What the generator draws: the sample grids of a run, one step at a time. The slider is a plain range input, so the
- * arrow keys, Page Up and Page Down, Home and End work as everywhere; it follows the newest grid while it stands there.
+ * What the generator draws: the sample grids of a run, one step at a time.
  *
  * @typedef {import("../types.js").Snapshot} Snapshot
  */
 import { imageUrl } from "../api.js";
-import { el, foreign, picture, replace, setText } from "../dom.js";
+import { el, foreign, replace, setText } from "../dom.js";
 import { count } from "../format.js";
 import { PART } from "../selectors.js";
-
-const LEFT = "M10 3.5 5.5 8l4.5 4.5";
-const RIGHT = "M6 3.5 10.5 8 6 12.5";
+import { StepSlider } from "./step_slider.js";
 
 export class Samples {
   /** @type {Snapshot[]} */ #shown = [];
   /** @type {Snapshot[]} */ #all = [];
-  #at = -1;
   /** @type {number | null} */ #onset = null;
-  #wanted = /** @type {number | null} */ (null);
 
   /**
    * @param {string} run
-   * @param {{chosen: (step: number | null) => void, place: (step: number) => string}} actions
-   * @param {number | null} wanted The step to begin with; null follows the newest.
+   * @param {import("../state/moment.js").Moment} moment
+   * @param {(step: number) => string} place
    */
-  constructor(run, actions, wanted) {
+  constructor(run, moment, place) {
     this.run = run;
-    this.actions = actions;
-    this.#wanted = wanted;
-    this.slider = el("input", {
-      type: "range",
-      min: "0",
-      max: "0",
-      value: "0",
-      "aria-label": "Sample grid",
-      on: { input: () => this.#go(Number(this.slider.value)) },
-    });
-    this.tick = el("span", { class: "onset-tick", hidden: true, "aria-hidden": "true" });
+    this.moment = moment;
+    this.place = place;
+    this.slider = new StepSlider(moment, { what: "Sample grid", place: (step) => this.#where(step) });
     this.where = el("span", { class: "number" });
     this.image = el("img", { alt: "", class: "grid", hidden: true });
     this.zoom = el(
@@ -52,12 +39,7 @@ export class Samples {
     this.caption = el("figcaption");
     this.toOnset = el(
       "button",
-      {
-        type: "button",
-        class: "quiet",
-        hidden: true,
-        on: { click: () => this.#onset !== null && this.showStep(this.#onset) },
-      },
+      { type: "button", class: "quiet", hidden: true, on: { click: () => this.showStep(this.#onset ?? 0) } },
       "Go to the turn",
     );
     this.names = el("select", {
@@ -65,12 +47,6 @@ export class Samples {
       hidden: true,
       on: { change: () => this.#choose(this.names.value) },
     });
-    const step = (/** @type {number} */ by, /** @type {string} */ label, /** @type {string} */ path) =>
-      el(
-        "button",
-        { type: "button", class: "quiet icon", "aria-label": label, on: { click: () => this.#go(this.#at + by) } },
-        picture(path),
-      );
     this.element = el(
       "figure",
       { class: "panel chart samples", part: PART.samples },
@@ -80,13 +56,7 @@ export class Samples {
         el("h3", {}, "Samples"),
         el("div", { class: "tools" }, this.names, this.toOnset),
       ),
-      el(
-        "div",
-        { class: "slider" },
-        step(-1, "Earlier samples", LEFT),
-        el("div", { class: "rail" }, this.slider, this.tick),
-        step(1, "Later samples", RIGHT),
-      ),
+      this.slider.element,
       el(
         "div",
         { class: "stage" },
@@ -107,6 +77,7 @@ export class Samples {
       el("p", { class: "number" }, ""),
     );
     this.element.append(this.dialog);
+    moment.subscribe(() => this.#render());
   }
 
   get images() {
@@ -131,48 +102,32 @@ export class Samples {
     this.#shown = this.#all.filter((image) => image.name === name);
     this.element.classList.toggle("empty", this.#shown.length === 0);
     if (!this.#shown.length) return;
-    const last = this.#shown.length - 1;
-    this.slider.max = String(last);
-    this.slider.disabled = last === 0;
-    const onsetAt = this.#onset === null ? -1 : this.#nearest(this.#onset);
-    this.tick.hidden = onsetAt < 0 || last === 0;
-    this.tick.style.setProperty("--at", String(last ? onsetAt / last : 0));
-    this.toOnset.hidden = onsetAt < 0;
-    this.#render(this.#wanted === null ? last : this.#nearest(this.#wanted));
-  }
-
-  /** @param {number} step */
-  #nearest(step) {
-    let best = 0;
-    this.#shown.forEach((image, i) => {
-      if (Math.abs(image.step - step) < Math.abs(this.#shown[best].step - step)) best = i;
-    });
-    return best;
+    this.toOnset.hidden = this.#onset === null;
+    this.#render();
   }
 
   /** @param {number} step */
   showStep(step) {
-    if (this.#shown.length) this.#go(this.#nearest(step));
+    const steps = this.#shown.map((image) => image.step);
+    this.moment.set(step);
+    if (steps.length) this.slider.go(this.slider.at);
   }
 
-  /** @param {number} to */
-  #go(to) {
-    const last = this.#shown.length - 1;
-    const at = Math.min(last, Math.max(0, to));
-    if (at < 0) return;
-    this.#wanted = at === last ? null : this.#shown[at].step;
-    this.#render(at);
-    this.actions.chosen(this.#wanted);
+  /** @param {number} step */
+  #where(step) {
+    const place = this.place(step);
+    return `${place.startsWith("step") ? "" : `${place}, `}step ${count(step)}`;
   }
 
-  /** @param {number} at */
-  #render(at) {
+  #render() {
+    this.slider.show(
+      this.#shown.map((image) => image.step),
+      this.#onset,
+    );
+    const { at } = this.slider;
     const image = this.#shown[at];
-    const place = this.actions.place(image.step);
-    const where = `${place.startsWith("step") ? "" : `${place}, `}step ${count(image.step)}`;
-    this.#at = at;
-    this.slider.value = String(at);
-    this.slider.setAttribute("aria-valuetext", where);
+    if (!image) return;
+    const where = this.#where(image.step);
     const url = imageUrl(this.run, image.digest);
     for (const picture of [this.image, this.large]) {
       if (picture.getAttribute("src") !== url) picture.src = url;
@@ -198,7 +153,7 @@ export class Samples {
   #key(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: 1, ArrowDown: -1 }[event.key];
     if (!by) return;
-    this.#go(this.#at + by);
+    this.slider.go(this.slider.at + by);
     event.preventDefault();
   }
 }

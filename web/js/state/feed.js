@@ -9,7 +9,8 @@
 import { getPoints } from "../api.js";
 
 const NAMES_A_REQUEST = 24;
-const BUCKETS = 480;
+/** As many as a chart has pixels to tell apart, and as many moments as boxes and colours. */
+export const BUCKETS = { points: 480, moments: 120 };
 
 export class Feed {
   /** @type {Set<Subscription>} */ #subscriptions = new Set();
@@ -18,9 +19,16 @@ export class Feed {
   #requests = 0;
   #queued = false;
 
-  /** @param {string} run @param {View} view @param {AbortSignal} signal @param {(error: unknown) => void} failed */
-  constructor(run, view, signal, failed) {
+  /**
+   * @param {string} run
+   * @param {number} buckets
+   * @param {View} view
+   * @param {AbortSignal} signal
+   * @param {(error: unknown) => void} failed
+   */
+  constructor(run, buckets, view, signal, failed) {
     this.run = run;
+    this.buckets = buckets;
     this.view = view;
     this.signal = signal;
     this.failed = failed;
@@ -77,7 +85,7 @@ export class Feed {
     const requests = [];
     for (let i = 0; i < names.length; i += NAMES_A_REQUEST) {
       requests.push(
-        getPoints(this.run, names.slice(i, i + NAMES_A_REQUEST), { buckets: BUCKETS, ...this.view }, this.signal),
+        getPoints(this.run, names.slice(i, i + NAMES_A_REQUEST), { buckets: this.buckets, ...this.view }, this.signal),
       );
     }
     const view = this.view;

@@ -1,0 +1,55 @@
+"""A run with every series of the probes, with numbers that a reader of the page can check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from monitor import Run
+from trainer.probes import critic_declarations as critic
+from trainer.probes.recorder import Series
+
+DELTAS = (0.01, 0.1, 1, 10)
+LAYERS = ("block1.conv", "block2.conv", "linear")
+MARKS = 8
+STEPS_A_MARK = 10
+#: The mark at which the middle layer leaps.
+LEAPS_AT = 5
+
+
+def measure(run: Run) -> None:
+    """Everything the probes measure, at the same steps: powers of two where the page draws logarithms."""
+    _declare(run)
+    for index in range(1, MARKS + 1):
+        step = index * STEPS_A_MARK
+        for side, steepness in (("real", 1.0), ("fake", 2.0), ("interpolated", 4.0)):
+            run.log_distribution(f"gradient_norm/{side}", _spread(steepness * index), step=step)
+        for side, steepness in (("real", 1.0), ("fake", 2.0)):
+            for delta in DELTAS:
+                run.log_distribution(
+                    f"finite_difference/{side}/{delta:g}", _spread(steepness / (1 + delta)), step=step
+                )
+        depths = range(1, len(LAYERS) + 1)
+        run.log({f"lipschitz/layer/{depth}": 2.0 for depth in depths}, step=step)
+        run.log({f"lipschitz/prefix/{depth}": 2.0**depth * index for depth in depths}, step=step)
+        run.log({"lipschitz/whole": 0.9, "saturated/real": 0.01, "saturated/fake": 0.25}, step=step)
+        mark = run.mark(step=step, epoch=index)
+        leap = {"block2.conv": 16.0} if index == LEAPS_AT else {}
+        angles = {layer: leap.get(layer, 0.25) for layer in LAYERS}
+        run.log({f"angle/layer/d/{layer}": angle for layer, angle in angles.items()}, step=step, mark=mark)
+
+
+def _declare(run: Run) -> None:
+    declared: list[Iterable[Series]] = [
+        critic.gradient_norms(is_normalized=False),
+        critic.finite_differences(DELTAS),
+        critic.layer_lipschitz(LAYERS),
+        critic.saturation(),
+    ]
+    for series in (series for some in declared for series in some):
+        run.declare(series.name, help=series.help, lower=series.lower, role=series.role)
+    for layer in LAYERS:
+        run.declare(f"angle/layer/d/{layer}", unit="°", lower=0, upper=180)
+
+
+def _spread(median: float) -> tuple[float, ...]:
+    return (*(median * factor for factor in (0.1, 0.2, 0.25, 0.5, 1, 2, 4, 8, 16, 1.5)), 64)
