@@ -23,7 +23,7 @@ little-endian bytes in MessagePack (lists are accepted there too).
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -52,6 +52,15 @@ SeriesKind = Literal["scalar", "distribution"]
 Direction = Literal["higher", "lower", "none"]
 CommandKind = Literal["stop", "rollback", "change"]
 EndState = Literal["finished", "failed"]
+#: What a run wants to come of a confirmed turning point. All but the first are commands to it: ``stop``, or
+#: ``rollback``, after which the run goes on as it is (rollback) or otherwise (rescue).
+OnTurningPoint = Literal["notify", "stop", "rollback", "rescue"]
+ASKED_BY: Final[dict[OnTurningPoint, CommandKind | None]] = {
+    "notify": None,
+    "stop": "stop",
+    "rollback": "rollback",
+    "rescue": "rollback",
+}
 
 
 class Begin(Struct, tag="begin", kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +74,7 @@ class Begin(Struct, tag="begin", kw_only=True, forbid_unknown_fields=True):
     tags: list[str] = []
     #: The kinds of command this run obeys; no other is ever sent to it.
     commands: list[CommandKind] = []
+    on_turning_point: OnTurningPoint = "notify"
     rank: int = 0
     host: str = ""
     process: int = 0
@@ -80,10 +90,19 @@ class Configure(Struct, tag="configure", kw_only=True, forbid_unknown_fields=Tru
     config: dict[str, Any]
 
 
+class Remedy(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a run does otherwise since it went back, because it had turned."""
+
+    name: str
+    #: Settings by their names, with what they are now; none where the run goes on as it was.
+    settings: dict[str, Any] = {}
+
+
 class Attempt(Struct, tag="attempt", kw_only=True, forbid_unknown_fields=True):
     """The run went back to ``from_step`` and begins attempt ``number``.
 
-    Its lineage is the parent's points up to that step, then its own.
+    Its lineage is the parent's points up to that step, then its own. A ``remedy`` is an intervention: what
+    the detector learned of weights and gradients holds no longer.
     """
 
     sequence: Sequence
@@ -92,6 +111,10 @@ class Attempt(Struct, tag="attempt", kw_only=True, forbid_unknown_fields=True):
     parent: Annotated[int, Meta(ge=0)]
     from_step: int
     reason: str = ""
+    #: None where it was killed and resumed.
+    remedy: Remedy | None = None
+    #: The id of the command that this obeys; empty where none asked for it.
+    command: str = ""
 
 
 class Declare(Struct, tag="declare", kw_only=True, forbid_unknown_fields=True):

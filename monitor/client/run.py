@@ -201,11 +201,20 @@ class Run:
                 )
             )
 
-    def rewind(self, step: SupportsIndex, reason: str = "") -> int:
+    def rewind(
+        self,
+        step: SupportsIndex,
+        reason: str = "",
+        *,
+        remedy: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        command: str = "",
+    ) -> int:
         """Go back to a step: begin the next attempt, and return its number.
 
         What was logged before stays under the attempt it was logged in, also where it lands or is measured
-        later.
+        later. Where the run had turned, ``remedy`` names what is done about it, ``settings`` what that
+        changed, and ``command`` the id of the command that asked for it: the page then shows what it brought.
         """
         if self._is_closed():
             return self.attempt
@@ -217,6 +226,10 @@ class Run:
                 parent=self.attempt,
                 from_step=to_index(step, "step"),
                 reason=str(reason),
+                remedy=None
+                if remedy is None
+                else protocol.Remedy(name=str(remedy), settings=plain_config(settings)),
+                command=str(command),
             )
             self._spool.append(record)
             self._progress.rewind(record.from_step)

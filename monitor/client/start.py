@@ -48,6 +48,7 @@ def init(
     resume: bool = False,
     rank: int = 0,
     commands: Iterable[protocol.CommandKind] = (),
+    on_turning_point: protocol.OnTurningPoint = "notify",
     directory: str | Path | None = None,
     attempt: int | None = None,
     spool_limit: int = SPOOL_BYTES,
@@ -60,6 +61,9 @@ def init(
     everything stays in the spool under ``directory`` (``GANWATCH_DIR``, else ``./.ganwatch``) until `ganwatch
     sync`. ``config`` is a mapping or a dataclass, ``commands`` the kinds of command this run obeys. A resumed
     run takes its attempt from the disk it ran on, or from ``attempt``; say `rewind` where it goes on from.
+    ``on_turning_point`` is what a confirmed turning point asks of it: nothing ("notify"), a command to
+    "stop", or one to go back before it ("rollback", "rescue"); ``commands`` must allow the kind, stop or
+    rollback.
 
     What waits for a server that is away is kept up to ``spool_limit`` bytes, beyond which new numbers are
     lost, and for ``spool_age`` seconds, after which the oldest are; what is lost is counted and shown.
@@ -80,6 +84,7 @@ def init(
             "config": plain_config(config),
             "tags": list(tags),
             "commands": list(commands),
+            "on_turning_point": on_turning_point,
             "rank": rank,
             "host": socket.gethostname(),
             "process": os.getpid(),
@@ -87,6 +92,11 @@ def init(
         },
         protocol.Begin,
     )
+    asked = protocol.ASKED_BY[begin.on_turning_point]
+    if asked is not None and asked not in begin.commands:
+        raise ValueError(
+            f"on_turning_point={on_turning_point!r} asks the run to {asked}: add {asked!r} to commands"
+        )
     if len(protocol.msgpack_encoder.encode(begin)) > MAX_CONFIG:
         raise ValueError(f"config, name and tags are more than {MAX_CONFIG} bytes together")
     place = Path(directory or os.environ.get("GANWATCH_DIR") or ".ganwatch").absolute()

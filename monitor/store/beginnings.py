@@ -113,4 +113,8 @@ def _began(begin: protocol.Begin, now: float) -> float:
 
 
 def _described(begin: protocol.Begin) -> dict[str, Any]:
-    return {"config": plain_json(begin.config), "commands": list(dict.fromkeys(begin.commands))}
+    return {
+        "config": plain_json(begin.config),
+        "commands": list(dict.fromkeys(begin.commands)),
+        "on_turning_point": begin.on_turning_point,
+    }

@@ -76,6 +76,8 @@ def _store_attempt(intake: Intake, record: protocol.Attempt) -> None:
         "from_step": record.from_step,
         "reason": plain_text(record.reason, LONG),
         "began": intake.time_of(record.time),
+        "remedy": None if record.remedy is None else _described(record.remedy),
+        "command": plain_text(record.command, 32) or None,
     }
     insert = insert_into(intake.c, Attempt).values(run_id=intake.run_id, number=number, **described)
     # A row without a step was made for points whose attempt nobody had described yet.
@@ -85,6 +87,10 @@ def _store_attempt(intake: Intake, record: protocol.Attempt) -> None:
         )
     )
     intake.changed.add("state")
+
+
+def _described(remedy: protocol.Remedy) -> dict[str, Any]:
+    return {"name": plain_text(remedy.name), "settings": plain_json(remedy.settings)}
 
 
 def _declare(intake: Intake, registry: Registry, record: protocol.Declare) -> None:

@@ -14,7 +14,8 @@ from monitor.store.facets import index_run
 from monitor.store.lineage import find_lineage
 from monitor.store.picture import query_points
 from monitor.store.plain import LONG, float_of, number_of, plain_text
-from monitor.store.schema import Alert, Attempt, Blob, DetectorState, Gap, Mark, Run, Series, Total, Writer
+from monitor.store.remedies import list_attempts
+from monitor.store.schema import Alert, Blob, DetectorState, Gap, Mark, Run, Series, Total, Writer
 
 #: Which series stands for each headline number: the first role that a run has.
 HEADLINES = {"S_G": ("S_G_ep", "S_G"), "S_D": ("S_D_ep", "S_D"), "Q": ("Q",), "D": ("D",)}
@@ -50,12 +51,9 @@ def get_run(c: Connection, run_id: str) -> dict[str, Any]:
     found = _summarize(c, [Run.id == run_id], 1)
     if not found:
         raise _unknown(run_id)
-    run = c.execute(select(Run.config, Run.commands, Run.rejected).where(Run.id == run_id)).one()
-    attempts = c.execute(
-        select(Attempt.number, Attempt.parent, Attempt.from_step, Attempt.reason, Attempt.began)
-        .where(Attempt.run_id == run_id)
-        .order_by(Attempt.number)
-    )
+    run = c.execute(
+        select(Run.config, Run.commands, Run.on_turning_point, Run.rejected).where(Run.id == run_id)
+    ).one()
     writers = c.execute(
         select(
             Writer.id,
@@ -85,7 +83,7 @@ def get_run(c: Connection, run_id: str) -> dict[str, Any]:
         **found[0],
         **run._mapping,
         "judged": judged or 0,
-        "attempts": [dict(row._mapping) for row in attempts],
+        "attempts": list_attempts(c, run_id),
         "writers": [dict(row._mapping) for row in writers],
         "gaps": [dict(row._mapping) for row in gaps],
     }

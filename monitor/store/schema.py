@@ -62,6 +62,8 @@ class Run(Base):
     tags: Mapped[list[Any]]
     notes: Mapped[str] = mapped_column(Text, default="")
     commands: Mapped[list[Any]]
+    #: What a confirmed turning point asks of it: notify, stop, rollback, rescue.
+    on_turning_point: Mapped[str] = mapped_column(String(16), default="notify", server_default="notify")
     state: Mapped[str] = mapped_column(String(16), index=True)
     message: Mapped[str] = mapped_column(Text, default="")
     created: Mapped[float] = mapped_column(index=True)
@@ -108,6 +110,10 @@ class Attempt(Base):
     from_step: Mapped[int | None]
     reason: Mapped[str] = mapped_column(Text, default="")
     began: Mapped[float]
+    #: {"name", "settings"}: what is done otherwise because the run had turned.
+    remedy: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    #: The command that it obeys.
+    command: Mapped[str | None] = mapped_column(String(32))
     __table_args__ = (_of_run(),)
 
 
