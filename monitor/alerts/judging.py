@@ -15,60 +15,80 @@ here talks to the network; ``deliver_due(db, channels, now)``, in a thread of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from monitor.alerts.outbox import deliver_due
-from monitor.alerts.turning_points import Watch
-from monitor.store import alerts, detectors
+from monitor.alerts.rule_judge import RuleJudge
+from monitor.alerts.rulebook import Entry, RuleBook, rules_for
+from monitor.alerts.turning_points import RULE, Watch
+from monitor.detection.rules.rule import Lost, Turning
+from monitor.store import alerts, detectors, rule_states
 from monitor.store.alerts import Finding
 from monitor.store.database import Database
 from monitor.store.detectors import RunFacts
 from monitor.store.lineage import Segment, find_lineage
+from monitor.store.rule_states import Open
 
 __all__ = ["deliver_due", "judge_run"]
 
-#: Where a NaN or an infinity is the end of the training rather than a gap in a chart.
-MUST_BE_FINITE = ("loss_G", "loss_D", "Q", "D")
+_DEFAULTS = RuleBook()
 
 
 class _Judgement(NamedTuple):
     attempt: int
     watch: Watch
+    rules: RuleJudge
     findings: list[Finding]
     is_due: bool
 
+    @property
+    def has_more(self) -> bool:
+        return self.watch.has_more or self.rules.has_more
 
-def judge_run(db: Database, run_id: str, now: float, channels: Sequence[str] = ()) -> frozenset[str]:
-    """Judge all that is new of a run; see the module."""
+
+def judge_run(
+    db: Database, run_id: str, now: float, channels: Sequence[str] = (), book: RuleBook = _DEFAULTS
+) -> frozenset[str]:
+    """Judge all that is new of a run by the rules of a book; see the module."""
     changed = False
     while True:
         with db.read() as c:
-            judgement = _think(c, run_id, now)
+            judgement = _think(c, run_id, book, now)
         if judgement is None or not judgement.is_due:
             break
         with db.write() as c:
             moved = _commit(c, run_id, judgement, channels, now)
         changed |= bool(moved)
-        if moved is not None and not judgement.watch.has_more:
+        if moved is not None and not judgement.has_more:
             break
     return frozenset({"alerts"}) if changed else frozenset()
 
 
-def _think(c: Connection, run_id: str, now: float) -> _Judgement | None:
+def _think(c: Connection, run_id: str, book: RuleBook, now: float) -> _Judgement | None:
     facts = detectors.run_facts(c, run_id)
     if facts is None:
         return None
     segments = find_lineage(c, run_id, facts.attempt)
+    entries = book.entries(c)
+    held = rules_for(c, run_id, rule_states.find_extent(c, run_id).project, entries.values(), now)
+    opened = rule_states.open_alerts(c, run_id)
+    findings = _left_behind(opened, segments, held)
+    left = {(finding.rule, finding.attempt) for finding in findings}
+    findings += _rested(opened, entries, held)
+    opened = [alert for alert in opened if (alert.rule, alert.attempt) not in left]
     watch = Watch.load(c, run_id, segments)
-    findings = watch.read(c, is_over=facts.state in {"finished", "failed"})
-    findings += _left_behind(c, run_id, segments)
-    findings += _lost(facts)
-    findings += _non_finite(c, run_id, segments)
+    turns = watch.read(c, is_over=facts.state in {"finished", "failed"})
+    findings += _turned(turns, opened, held)
+    rules = RuleJudge.load(c, run_id, segments, facts, held)
+    findings += rules.read(c, opened)
+    findings += _lost(facts, held)
     moves = (alerts.changes_anything(c, run_id, finding, now) for finding in findings)
-    return _Judgement(facts.attempt, watch, findings, watch.has_moved or any(moves))
+    is_due = watch.has_moved or rules.has_moved or any(moves)
+    return _Judgement(facts.attempt, watch, rules, findings, is_due)
 
 
 def _commit(
@@ -76,8 +96,11 @@ def _commit(
 ) -> bool | None:
     """Whether an alert moved; None, and nothing stored, where another judge was faster."""
     facts = detectors.run_facts(c, run_id, lock=True)
-    if facts is None or facts.attempt != judgement.attempt or not judgement.watch.claim(c):
+    if facts is None or facts.attempt != judgement.attempt:
         return None
+    if not judgement.rules.is_current(c) or not judgement.watch.claim(c):
+        return None
+    judgement.rules.save(c)
     changed = False
     for finding in judgement.findings:
         changed |= alerts.apply_finding(c, run_id, finding, channels, now)
@@ -87,63 +110,74 @@ def _commit(
     return changed
 
 
-def _left_behind(c: Connection, run_id: str, segments: list[Segment]) -> list[Finding]:
+def _left_behind(opened: Sequence[Open], segments: list[Segment], held: Mapping[str, Entry]) -> list[Finding]:
     """What an earlier attempt complained of is over once the run went back to before it."""
     cuts = {segment.attempt: segment.upto for segment in segments}
     found = []
-    for rule, attempt, detected in alerts.unresolved(c, run_id, segments[-1].attempt):
-        cut = cuts.get(attempt, -1)
-        if rule != "lost-run" and cut is not None and (detected is None or detected > cut):
+    for alert in opened:
+        entry = held.get(alert.rule)
+        if alert.attempt == segments[-1].attempt or (entry and isinstance(entry.rule.condition, Lost)):
+            continue
+        cut = cuts.get(alert.attempt, -1)
+        if cut is not None and (alert.detected_step is None or alert.detected_step > cut):
             back = (
                 f"the run went back to step {segments[-2].upto}"
                 if len(segments) > 1
                 else "a new attempt began"
             )
-            found.append(Finding(rule, attempt, "clear", back))
+            found.append(Finding(alert.rule, alert.attempt, "clear", back))
     return found
 
 
-def _lost(facts: RunFacts) -> list[Finding]:
-    match facts.state:
-        case "lost" if facts.was_live:
-            return [
-                Finding(
-                    "lost-run",
-                    0,
-                    "confirmed",
-                    "no batch and no heartbeat",
-                    severity="critical",
-                    title="The run fell silent",
-                    sentence="The training process sends nothing any more and did not say goodbye.",
-                )
-            ]
-        case "running":
-            return [Finding("lost-run", 0, "clear", "the run is heard of again")]
-        case "finished" | "failed":
-            return [Finding("lost-run", 0, "clear", f"the run has {facts.state}, as was heard late")]
-    return []
+def _rested(opened: Sequence[Open], entries: Mapping[str, Entry], held: Mapping[str, Entry]) -> list[Finding]:
+    """An alert ends with the rule that it is of."""
+    found = []
+    for alert in opened:
+        if alert.rule in held:
+            continue
+        entry = entries.get(alert.rule)
+        reason = "the rule was deleted" if entry is None else "the rule rests"
+        if entry is not None and entry.rule.enabled:
+            reason = "the rule is not for this run any more"
+        found.append(Finding(alert.rule, alert.attempt, "clear", reason))
+    return found
 
 
-def _non_finite(c: Connection, run_id: str, segments: list[Segment]) -> list[Finding]:
-    attempt = segments[-1].attempt
-    series = detectors.non_finite_series(c, run_id, attempt, MUST_BE_FINITE)
-    if not series or alerts.load_episode(c, run_id, attempt, "non-finite").state == "firing":
+def _turned(turns: list[Finding], opened: Sequence[Open], held: Mapping[str, Entry]) -> list[Finding]:
+    """What the detector found, under the rule that asks for it; an end is one for the parents' alert, too."""
+    entry = held.get(RULE)
+    if entry is None or not isinstance(entry.rule.condition, Turning):
         return []
-    step = detectors.first_non_finite(c, run_id, attempt, [entry.id for entry in series])
-    epoch = None if step is None else detectors.epoch_at(c, run_id, segments, step)
-    names = " and ".join(entry.name for entry in series)
-    return [
-        Finding(
-            "non-finite",
-            attempt,
-            "confirmed",
-            f"{names} became NaN or infinite",
-            severity="critical",
-            title=f"NaN or infinity in {names}",
-            sentence=f"{names} became NaN or infinite at step {step}.",
-            onset_step=step,
-            onset_epoch=epoch,
-            detected_step=step,
-            detected_epoch=epoch,
-        )
-    ]
+    found = []
+    for turn in turns:
+        if turn.observation == "clear":
+            older = {alert.attempt for alert in opened if alert.rule == RULE} - {turn.attempt}
+            found += [replace(turn, attempt=attempt) for attempt in sorted(older)]
+        found.append(turn)
+    return found
+
+
+def _lost(facts: RunFacts, held: Mapping[str, Entry]) -> list[Finding]:
+    found: list[Finding] = []
+    for name, entry in held.items():
+        if not isinstance(entry.rule.condition, Lost):
+            continue
+        match facts.state:
+            case "lost" if facts.was_live:
+                found.append(
+                    Finding(
+                        name,
+                        0,
+                        "confirmed",
+                        "no batch and no heartbeat",
+                        severity=entry.rule.severity,
+                        title="The run fell silent",
+                        sentence=entry.rule.message
+                        or "The training process sends nothing any more and did not say goodbye.",
+                    )
+                )
+            case "running":
+                found.append(Finding(name, 0, "clear", "the run is heard of again"))
+            case "finished" | "failed":
+                found.append(Finding(name, 0, "clear", f"the run has {facts.state}, as was heard late"))
+    return found

@@ -124,7 +124,7 @@ class SeriesWatch:
         if span.unit == "seconds":
             is_silent = self._silence >= span.amount
         else:
-            is_silent = span.has_passed(self.place, now)
+            is_silent = now.step >= 0 and span.has_passed(self.place, now)
         # It was silent since its last point, and that is only ended by the next one.
         return self._judge(True, now, self._value, nan, nan, since=self.place) if is_silent else None
 
@@ -162,7 +162,7 @@ class SeriesWatch:
             return nan if quantity is None else quantity
         return nan if divisor is None else _divide(quantity, divisor)
 
-    def _judge(  # noqa: PLR0917 - a reading, spelled out
+    def _judge(
         self,
         holds: bool,
         place: Place,

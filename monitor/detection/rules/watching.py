@@ -57,6 +57,12 @@ class RuleWatch:
         """Whether any of its series had a point yet."""
         return any(watch.place is not None for watch in self._series.values())
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether time alone, in seconds, can make it find something."""
+        condition = self.rule.condition
+        return isinstance(condition, Silent) and condition.span.unit == "seconds" and self.has_read
+
     def wants(self, name: str, role: str | None) -> bool:
         return self._watches(name, role) or self._divides_by(name)
 
@@ -104,8 +110,10 @@ class RuleWatch:
         return Event("confirmed" if self._firing else "suspected", place, tuple(readings.values()))
 
     def _watches(self, name: str, role: str | None) -> bool:
-        is_named = any(_matches(pattern, name) for pattern in self.rule.series)
-        return is_named or (role is not None and any(_matches(pattern, role) for pattern in self.rule.roles))
+        is_named = any(matches_glob(pattern, name) for pattern in self.rule.series)
+        return is_named or (
+            role is not None and any(matches_glob(pattern, role) for pattern in self.rule.roles)
+        )
 
     def _divides_by(self, name: str) -> bool:
         return isinstance(self.rule.condition, Threshold) and self.rule.condition.ratio == name
@@ -199,12 +207,12 @@ def _unpack_reading(packed: list[Any]) -> Reading:
     return Reading(name, float(value), float(quantity), float(before), Place(*since))
 
 
-def _matches(pattern: str, text: str) -> bool:
+def matches_glob(pattern: str, text: str) -> bool:
+    """``*`` is anything, ``?`` one character, and all else itself; case counts."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """``*`` is anything, ``?`` one character, and all else itself."""
     parts = (".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in pattern)
     return re.compile("".join(parts), re.DOTALL)

@@ -1,0 +1,176 @@
+"""Where the rules of a run stand, and the points that they have yet to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, select
+
+from monitor.store.chunks import Columns, decode_chunk
+from monitor.store.database import insert_into
+from monitor.store.lineage import Segment, shown_by
+from monitor.store.picture import read_tail
+from monitor.store.schema import Alert, Batch, Chunk, Mark, RuleState, Run, Series
+from monitor.store.tail import Group, decode_tail
+
+#: Names looked up in one statement.
+AT_ONCE = 5000
+
+
+class Extent(NamedTuple):
+    """How far a run has come: the number of its newest batch, and up to which they are compacted."""
+
+    project: str
+    version: int
+    horizon: int
+
+
+class Named(NamedTuple):
+    id: int
+    name: str
+    role: str | None
+
+
+class Open(NamedTuple):
+    """An alert that has not ended."""
+
+    rule: str
+    attempt: int
+    state: str
+    detected_step: int | None
+
+
+def load_rule_state(c: Connection, run_id: str, attempt: int) -> tuple[int, dict[str, Any]] | None:
+    """The cursor and the state."""
+    row = c.execute(
+        select(RuleState.cursor, RuleState.state).where(
+            RuleState.run_id == run_id, RuleState.attempt == attempt
+        )
+    ).first()
+    return None if row is None else (row.cursor, row.state)
+
+
+def save_rule_state(c: Connection, run_id: str, attempt: int, cursor: int, state: dict[str, Any]) -> None:
+    key = {"run_id": run_id, "attempt": attempt}
+    values = {"cursor": cursor, "state": state}
+    c.execute(
+        insert_into(c, RuleState)
+        .values(key | values)
+        .on_conflict_do_update(index_elements=list(key), set_=values)
+    )
+
+
+def find_extent(c: Connection, run_id: str) -> Extent:
+    return Extent(*c.execute(select(Run.project, Run.version, Run.horizon).where(Run.id == run_id)).one())
+
+
+def open_alerts(c: Connection, run_id: str) -> list[Open]:
+    """The oldest first."""
+    rows = c.execute(
+        select(Alert.rule, Alert.attempt, Alert.state, Alert.detected_step)
+        .where(Alert.run_id == run_id, Alert.state != "resolved")
+        .order_by(Alert.attempt, Alert.episode)
+    )
+    return [Open(*row) for row in rows]
+
+
+def batches_after(
+    c: Connection, run_id: str, attempt: int, cursor: int, limit: int
+) -> list[tuple[int, list[Group]]]:
+    """The batches of an attempt behind a cursor, as they came."""
+    rows = c.execute(
+        select(Batch.id, Batch.payload)
+        .where(Batch.run_id == run_id, Batch.attempt == attempt, Batch.id > cursor)
+        .order_by(Batch.id)
+        .limit(limit)
+    )
+    return [(row.id, list(decode_tail(row.payload))) for row in rows]
+
+
+def has_unread(c: Connection, run_id: str, attempt: int, extent: Extent, cursor: int) -> bool:
+    """Whether points came behind the cursor."""
+    return extent.horizon > cursor or bool(batches_after(c, run_id, attempt, cursor, 1))
+
+
+def name_series(c: Connection, run_id: str, ids: Sequence[int] | None = None) -> list[Named]:
+    """The series of these numbers, or all of the run."""
+    query = select(Series.id, Series.name, Series.role).where(Series.run_id == run_id).order_by(Series.id)
+    if ids is None:
+        return [Named(*row) for row in c.execute(query)]
+    return [
+        Named(*row)
+        for at in range(0, len(ids), AT_ONCE)
+        for row in c.execute(query.where(Series.id.in_(ids[at : at + AT_ONCE])))
+    ]
+
+
+def stored_points(
+    c: Connection, run_id: str, segments: Sequence[Segment], series: Sequence[int], most: int
+) -> Iterator[tuple[int, Columns]]:
+    """Of each series the newest points of the lineage, up to so many and a chunk, in the order of steps."""
+    tails = {segment.attempt: read_tail(c, run_id, segment.attempt, series) for segment in segments}
+    for number in series:
+        found: list[Columns] = []
+        for segment in reversed(segments):
+            tail = tails[segment.attempt].get(number)
+            found = [*([] if tail is None else _upto(tail, segment.upto)), *found]
+            missing = most - sum(map(len, found))
+            found = [*_newest_chunks(c, run_id, segment, number, missing), *found]
+        if found:
+            yield number, Columns.join(found).in_order()
+
+
+def _newest_chunks(c: Connection, run_id: str, segment: Segment, series: int, most: int) -> list[Columns]:
+    if most <= 0:
+        return []
+    found: list[Columns] = []
+    newest_first = (
+        select(Chunk.payload)
+        .where(Chunk.run_id == run_id, Chunk.series_id == series, Chunk.attempt == segment.attempt)
+        .order_by(Chunk.number.desc())
+        .execution_options(yield_per=4)
+    )
+    with c.execute(newest_first) as payloads:
+        for payload in payloads.scalars():
+            if sum(map(len, found)) >= most:
+                break
+            found = [*_upto(decode_chunk(payload), segment.upto), *found]
+    return found
+
+
+def _upto(columns: Columns, step: int | None) -> list[Columns]:
+    kept = columns if step is None else columns[columns.steps <= step]
+    return [kept] if len(kept) else []
+
+
+class Epochs(NamedTuple):
+    """The epoch of a step is that of the newest mark up to it."""
+
+    steps: NDArray[np.int64]
+    epochs: NDArray[np.float64]
+
+    def at(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """NaN before the first mark."""
+        found = np.searchsorted(self.steps, steps, side="right")
+        return np.concatenate([[np.nan], self.epochs])[found]
+
+
+NO_EPOCHS = Epochs(np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+def epochs_from(c: Connection, run_id: str, segments: Sequence[Segment], first: int) -> Epochs:
+    """The marks of the lineage from the one that ``first`` lies behind."""
+    shown = (
+        Mark.run_id == run_id,
+        Mark.epoch.is_not(None),
+        shown_by(list(segments), Mark.attempt, Mark.step),
+    )
+    start = c.execute(select(func.max(Mark.step)).where(*shown, Mark.step <= first)).scalar()
+    query = select(Mark.step, Mark.epoch).where(*shown).order_by(Mark.step, Mark.attempt, Mark.index)
+    rows = c.execute(query if start is None else query.where(Mark.step >= start)).all()
+    return Epochs(
+        np.array([row.step for row in rows], np.int64), np.array([row.epoch for row in rows], np.float64)
+    )
