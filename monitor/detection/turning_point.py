@@ -5,11 +5,11 @@ The detector is pure and causal: one record (a dict) at a time, no clock, no dat
 its state is JSON, and a restart changes nothing. It works with whatever signals a run logs, sparse
 evaluations and gaps.
 
-**Channels** (``channel.py``): Q; D / ln m; and the logarithms of up to four angles, those of one iteration
-and those between epoch ends, of G and of D. Q and D are watched for falling, angles for both directions: they
-leap when a network is thrown, and in a dead collapse they fall to 1e-4 because the gradients vanish. S has
-moved where **both** networks have left their course: one network's angles alone also rise in spikes, dips and
-drifts that mean nothing.
+**Channels** (``channel.py``, ``signals.py``): Q; D / ln m; the logarithms of up to four angles, those of one
+iteration and those between epoch ends, of G and of D; losses and gradient norms. Q and D are watched for
+falling, the others for both directions: angles leap when a network is thrown, and in a dead collapse they
+fall to 1e-4 because the gradients vanish. S has moved where **both** networks have left their course: one
+network's angles alone also rise in spikes, dips and drifts that mean nothing.
 
 **Fusion.** Two of {Q, D, S} must agree, so that one of them is Q or D; what is still getting better (Q rising
 while D gives a little) is a trade-off, not a turning point. How long the agreement must last depends on how
@@ -19,16 +19,20 @@ strong it is:
   thrown. The second record is what tells a turn from a spike; nothing at the first one can.
 - *patient* (``PATIENT`` records' worth of evidence): any two signals. Longer than the dips of 2 to 6 epochs
   that runs recover from by themselves.
-- *ruined*: Q or D alone for as long, having lost a third of a steady level, while the angles are elsewhere
+- *ruined*: Q or D alone for as long, having lost a third of a steady level, while the networks are elsewhere
   than when the fall began. That finds the turn under a learning rate that rises, which explains what S does.
 - *silent* (``SILENT`` records): a run that was armed and of which every signal is gone, because it diverged.
+- *diverged* (as many): losses or gradient norms that were finite are NaN or infinite, record after record.
 
 **Suspected** is the same agreement one record old: a badge, never an alert.
 
 The numbers below were set by reason and then left. Nine of them were varied one at a time, by a quarter to a
 third (``PATIENT`` 5.5 to 7.5, the window 18 to 32, ``EXPIRY`` 30 to 60, ...): the share of the traces' turns
 found within 20 records lay between .943 and .975, and there were 1 to 4 false alarms in 47,000 healthy
-records.
+records. ``benchmarks/turning_points.py`` leaves out one configuration at a time.
+
+An **intervention** (a remedy, other networks or another critic) makes the angles, losses and gradients new
+numbers: ``intervene``, or a record that says so, resets their references and keeps those of Q and D.
 
 After an alert the detector stays quiet until Q and D are back at their level for ``RECOVERED`` records, then
 says "resolved" and learns anew: a second turning point after that is a second alert.
@@ -37,20 +41,25 @@ says "resolved" and learns anew: a second turning point after that is a second a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite, log, sqrt
+from math import isfinite, log
 from typing import Any
 
-from monitor.detection.channel import BEGIN, CEILING, FULL, Channel
-from monitor.detection.wording import ANGLES, DISCRIMINATOR, GENERATOR, account, sentence, spokesman
+from monitor.detection.channel import BEGIN, CEILING
+from monitor.detection.signals import (
+    MATERIAL,
+    NETWORKS,
+    VALUES,
+    WITNESSES,
+    has_leapt,
+    log_rate,
+    make_channels,
+    measured,
+    network_evidence,
+)
+from monitor.detection.wording import describe, spokesman
 
-#: What a person would care about: 0.08 of quality, 6 % of the possible diversity, an angle 1.6 times as
-#: large.
-MATERIAL = {"Q": 0.08, "D": 0.06, "S": log(1.6)}
 #: Evidence (records' worth) for the two speeds, and for the suspicion.
 QUICK, PATIENT, SUSPECT = 2.0, 6.5, 1.0
-#: Both networks' angles at least doubled in one record: they were thrown, even if the next angle is small
-#: again.
-LEAP = log(2.0)
 #: Records for which a leap is remembered, and records by which the onsets of S and of Q or D may lie apart.
 REMEMBERED, NEAR = 3, 8
 #: A loss that shrank by more than a fifth since the record before, or to less than 0.45 of its worst, is
@@ -58,20 +67,18 @@ REMEMBERED, NEAR = 3, 8
 STAYS, KEEPS = 0.8, 0.45
 #: Losing half of the level is critical, and more than any trade-off explains.
 HALF = 0.5
+#: A signal with less than this share of the strongest's evidence is not named.
+NAMED = 0.1
 #: What must remain of one of Q and D while the other gets better, for it to be a trade-off.
 TRADED = 0.75
-#: Less than this share of a steady level (noise within a tenth of it) is a ruin, and an angle that is 1.4
-#: times what it was, or a 1.4th, has left its place.
+#: Less than this share of a steady level (noise within a tenth of it) is a ruin, and a number of a network
+#: that is 1.4 times what it was, or a 1.4th, has left its place.
 RUIN, STEADY, PLACE = 0.7, 0.1, log(1.4)
-#: Records without any signal that end in an alert, and records of health that resolve one.
+#: Records without any signal, or without a finite loss, that end in an alert, and records of health that
+#: resolve one.
 SILENT, RECOVERED = 3, 30
-#: Angles below this (degrees) are all the same: nothing moves.
-SMALLEST_ANGLE = 1e-3
-#: Values of Q and D beyond this are all the same: no judge gives them, and sums of them must stay finite.
-LARGEST = 1e6
-
 #: Raised with every change that makes old states mean something else.
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 
 class TurningPointDetector:
@@ -84,15 +91,13 @@ class TurningPointDetector:
         meta = meta or {}
         modes, samples = meta.get("m"), meta.get("n_eval")
         self.ln_m: float = meta.get("ln_m") or (log(modes) if modes and modes > 1 else 1.0)
-        # q lies in [0, 1], so its standard error is at most 0.5 / sqrt(n).
-        noise = 0.5 / sqrt(samples) if samples else 0.0
-        self.channels = {"Q": Channel(MATERIAL["Q"], noise), "D": Channel(MATERIAL["D"])}
-        self.channels |= {name: Channel(MATERIAL["S"], two_sided=True) for name in ANGLES}
+        self.channels = make_channels(samples)
         #: The number of the newest record, counted from 0.
         self.index = -1
         self.leapt: int | None = None
-        self.silence = 0
-        #: How long Q and D have lain low, in records, and the levels of the angles when one began to fall.
+        #: Records without any signal, and records whose losses or gradient norms were not finite.
+        self.silence = self.broken = 0
+        #: How long Q and D have lain low, in records, and the levels of the others when one began to fall.
         self.lows = {"Q": 0.0, "D": 0.0}
         self.places: dict[str, float] = {}
         self.firing = False
@@ -109,14 +114,16 @@ class TurningPointDetector:
         """Take the next record; see the class for the answer."""
         self.index += 1
         self.suspected = None
+        if record.get("intervention"):
+            self.intervene()
         is_armed = self.channels["Q"].is_ready or self.channels["D"].is_ready
-        seen = self._read(record)
-        self.silence = 0 if seen else self.silence + 1
+        self._read(record)
         if self.firing:
             return self._resolve() if self._has_recovered() else None
         if not is_armed:
             return None
-        evidence = self._evidence()
+        evidence = {name: self.channels[name].sum for name in VALUES}
+        evidence["S"] = network_evidence(self.channels)
         pace = self._pace(evidence)
         if pace is None:
             if sorted(evidence.values())[-2] >= SUSPECT:
@@ -124,43 +131,47 @@ class TurningPointDetector:
             return None
         alert = self._describe("firing", pace, evidence)
         self.firing, self.healthy = True, 0
-        levels = {name: self.channels[name].level for name in ("Q", "D")}
+        levels = {name: self.channels[name].level for name in VALUES}
         self.before = {name: level for name, level in levels.items() if level is not None}
         return alert
 
-    def _read(self, record: Mapping[str, Any]) -> bool:
-        seen = False
+    def intervene(self) -> None:
+        """What follows was made by other networks or another way of training: learn anew how they move."""
+        self.leapt, self.places = None, {}
+        for name, channel in self.channels.items():
+            if name not in VALUES:
+                channel.reset()
+
+    def _read(self, record: Mapping[str, Any]) -> None:
+        is_seen = is_broken = False
         for name, channel in self.channels.items():
             value = record.get(name)
             if value is None or not isfinite(value):
+                is_broken |= value is not None and name in WITNESSES and channel.is_ready
                 channel.miss()
                 continue
-            seen = True
-            if name in {"Q", "D"}:
-                value = min(max(value, -LARGEST), LARGEST)
-                channel.measure(self.index, value / self.ln_m if name == "D" else value)
-            else:
-                rate = record.get("lr_g" if name in GENERATOR else "lr_d") or 0.0
-                log_rate = log(rate) if isfinite(rate) and rate > 0 else 0.0
-                channel.measure(self.index, log(max(value, SMALLEST_ANGLE)), log_rate)
-        if self._leaps(GENERATOR) and self._leaps(DISCRIMINATOR):
+            is_seen = True
+            channel.measure(self.index, measured(name, value, self.ln_m), log_rate(name, record))
+        if all(has_leapt(self.channels, network) for network in NETWORKS):
             self.leapt = self.index
         for name, channel in self.channels.items():
             if channel.value is not None:
                 channel.judge(is_excused=self._is_traded(name))
+        self.silence = 0 if is_seen else self.silence + 1
+        # Where everything is missing at once, that is a gap in the log and no divergence.
+        self.broken = self.broken + 1 if is_broken and is_seen else 0
         self._keep_in_mind()
-        return seen
 
     def _keep_in_mind(self) -> None:
-        """What the slow judgements need: how long Q and D lie low, and where the angles were before."""
-        for name in ("Q", "D"):
+        """What the slow judgements need: how long Q and D lie low, and where the networks were before."""
+        for name in VALUES:
             if self.channels[name].value is not None:
                 gain = 1.0 if self._lies_low(name) else -0.5
                 self.lows[name] = min(CEILING, max(0.0, self.lows[name] + gain))
-        if all(self.channels[name].sum == 0 for name in ("Q", "D")):
+        if all(self.channels[name].sum == 0 for name in VALUES):
             self.places = {}
         elif not self.places:
-            levels = {name: self.channels[name].level for name in ANGLES}
+            levels = {name: self.channels[name].level for network in NETWORKS for name in network}
             self.places = {name: level for name, level in levels.items() if level is not None}
 
     def _lies_low(self, name: str) -> bool:
@@ -178,34 +189,24 @@ class TurningPointDetector:
 
     # -- judgement ---------------------------------------------------------------------------------
 
-    def _evidence(self) -> dict[str, float]:
-        networks = [
-            max(self.channels[name].sum for name in names)
-            for names in (GENERATOR, DISCRIMINATOR)
-            if any(self.channels[name].is_ready for name in names)
-        ]
-        return {
-            "Q": self.channels["Q"].sum,
-            "D": self.channels["D"].sum,
-            "S": min(networks) if networks else 0.0,
-        }
-
-    def _pace(self, evidence: dict[str, float]) -> str | None:
+    def _pace(self, evidence: Mapping[str, float]) -> str | None:
         if sorted(evidence.values())[-2] >= PATIENT:
             return "patient"
         if self._is_ruined():
             return "ruined"
-        if any(self._is_lost(name) for name in ("Q", "D")):
+        if any(self._is_lost(name) for name in VALUES):
             return "quick"
+        if self.broken >= SILENT:
+            return "diverged"
         return "silent" if self.silence >= SILENT else None
 
     def _is_ruined(self) -> bool:
-        if not any(self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK for name in ("Q", "D")):
+        if not any(self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK for name in VALUES):
             return False
-        return all(self._left_its_place(names) for names in (GENERATOR, DISCRIMINATOR))
+        return all(self._left_its_place(network) for network in NETWORKS)
 
-    def _left_its_place(self, names: tuple[str, ...]) -> bool:
-        for name in names:
+    def _left_its_place(self, network: tuple[str, ...]) -> bool:
+        for name in network:
             value, place = self.channels[name].value, self.places.get(name)
             if value is not None and place is not None and abs(value - place) >= PLACE:
                 return True
@@ -217,29 +218,14 @@ class TurningPointDetector:
             return False
         if channel.deviation < max(STAYS * channel.before_last, KEEPS * channel.worst):
             return False
-        if self._has_leapt():
-            return True
-        return all(self._moved_with(names, channel.onset) for names in (GENERATOR, DISCRIMINATOR))
+        return self._was_thrown() or all(self._moved_with(network, channel.onset) for network in NETWORKS)
 
-    def _has_leapt(self) -> bool:
+    def _was_thrown(self) -> bool:
         return self.leapt is not None and self.index - self.leapt <= REMEMBERED
 
-    def _moved_with(self, names: tuple[str, ...], onset: int) -> bool:
-        channels = (self.channels[name] for name in names)
+    def _moved_with(self, network: tuple[str, ...], onset: int) -> bool:
+        channels = (self.channels[name] for name in network)
         return any(c.sum >= QUICK and c.onset is not None and abs(c.onset - onset) <= NEAR for c in channels)
-
-    def _leaps(self, names: tuple[str, ...]) -> bool:
-        for name in names:
-            channel = self.channels[name]
-            value, level = channel.value, channel.level
-            if (
-                value is not None
-                and level is not None
-                and channel.deviation >= FULL
-                and value - level >= LEAP
-            ):
-                return True
-        return False
 
     def _share(self, name: str) -> float:
         """The newest value as a share of its level."""
@@ -258,29 +244,27 @@ class TurningPointDetector:
     # -- words -------------------------------------------------------------------------------------
 
     def _describe(self, state: str, pace: str, evidence: Mapping[str, float]) -> dict[str, Any]:
-        if pace == "silent":
-            names = ["Q", "D", "S"]
-            onset = self.index - self.silence + 1
-        else:
-            names = [name for name, sum_ in evidence.items() if sum_ > 0]
-            if "S" not in names and (pace == "ruined" or self._has_leapt()):
-                names.append("S")
-            onset = min((o for name in names if (o := self._onset(name)) is not None), default=self.index)
-        given = (account(name, self.channels, self.ln_m, is_gone=pace == "silent") for name in names)
-        details = [detail for detail in given if detail is not None]
-        is_ruin = pace == "silent" or any(
-            self.channels[name].sum > 0 and self._share(name) < HALF for name in ("Q", "D")
-        )
+        is_end = pace in {"silent", "diverged"}
+        names = list(evidence) if pace == "silent" else self._moved(pace, evidence)
+        onsets = [o for name in names if (o := self._onset(name)) is not None]
+        onset = self.index - max(self.silence, self.broken) + 1 if is_end else min(onsets, default=self.index)
+        is_ruin = is_end or any(self.channels[name].sum > 0 and self._share(name) < HALF for name in VALUES)
         return {
             "state": state,
             "pace": pace,
-            "signals": [detail["signal"] for detail in details],
             "onset": onset,
             "detected": self.index,
             "severity": "critical" if is_ruin else "warning",
-            "details": details,
-            "sentence": sentence(details),
+            **describe(names, pace, self.channels, self.ln_m),
         }
+
+    def _moved(self, pace: str, evidence: Mapping[str, float]) -> list[str]:
+        """The signals to name: those with evidence, but for a trifle beside the strongest's."""
+        enough = NAMED * max(evidence.values())
+        names = [name for name, sum_ in evidence.items() if sum_ > 0 and sum_ >= enough]
+        if "S" not in names and (pace == "ruined" or (self._was_thrown() and len(names) < 2)):
+            names.append("S")
+        return names
 
     def _onset(self, signal: str) -> int | None:
         role = spokesman(signal, self.channels)
@@ -288,7 +272,7 @@ class TurningPointDetector:
 
     def _resolve(self) -> dict[str, Any]:
         self.firing, self.healthy, self.before, self.leapt = False, 0, {}, None
-        self.lows, self.places = {"Q": 0.0, "D": 0.0}, {}
+        self.lows, self.places = dict.fromkeys(VALUES, 0.0), {}
         for channel in self.channels.values():
             channel.reset()
         return {
@@ -309,6 +293,7 @@ class TurningPointDetector:
             "lows": dict(self.lows),
             "places": dict(self.places),
             "silence": self.silence,
+            "broken": self.broken,
             "firing": self.firing,
             "healthy": self.healthy,
             "before": dict(self.before),
@@ -322,7 +307,8 @@ class TurningPointDetector:
     ) -> TurningPointDetector:
         """The detector whose ``state`` it was."""
         detector = cls(meta)
-        detector.index, detector.leapt, detector.silence = state["index"], state["leapt"], state["silence"]
+        detector.index, detector.leapt = state["index"], state["leapt"]
+        detector.silence, detector.broken = state["silence"], state["broken"]
         detector.lows, detector.places = dict(state["lows"]), dict(state["places"])
         detector.firing, detector.healthy = state["firing"], state["healthy"]
         detector.before, detector.suspected = dict(state["before"]), state["suspected"]

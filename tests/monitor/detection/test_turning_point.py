@@ -9,6 +9,7 @@ from monitor.detection.turning_point import TurningPointDetector
 from tests.monitor.detection.training import (
     MODES,
     between,
+    losses,
     missing,
     natural_collapse,
     raises,
@@ -131,15 +132,17 @@ def test_the_alert_says_what_moved_from_what_to_what() -> None:
 
 
 def test_the_past_does_not_depend_on_the_future() -> None:
-    records = training(120, 9, turn(80))
+    records = training(120, 9, losses, turn(80))
     whole = watch(records)
-    for length in range(0, 121, 7):
+    for length in range(121):
         assert watch(records[:length]) == whole[:length]
 
 
-@pytest.mark.parametrize("change", [turn(60), natural_collapse(60), missing(60, 200, *ALL)])
+@pytest.mark.parametrize(
+    "change", [turn(60), natural_collapse(60), missing(60, 200, *ALL), missing(60, 200, "loss_G", "loss_D")]
+)
 def test_a_restart_at_every_record_changes_nothing(change: Any) -> None:
-    records = training(120, 10, between(0, 20, lr_g=0.5), change)
+    records = training(120, 10, between(0, 20, lr_g=0.5), losses, change)
     steady, restarted = TurningPointDetector(META), TurningPointDetector(META)
     for record in records:
         expected = steady.update(record)
@@ -171,3 +174,58 @@ def test_a_small_set_is_scored_as_the_aims_ask() -> None:
         false, healthy = false + len(at), healthy + 200
     assert missed == 0
     assert false == 0
+
+
+def test_an_early_turn_is_found_too() -> None:
+    settled = training(120, 12, turn(40))[26:]
+    (found,) = raises(iter(watch(settled)))
+    assert 14 <= found <= 18
+
+
+def test_losses_and_gradients_stand_in_for_angles() -> None:
+    thrown = between(80, math.inf, loss_G=40, loss_D=40, gn_real=40, D=0.6)
+    records = [
+        {name: record[name] for name in ("D", "loss_G", "loss_D", "gn_real")}
+        for record in training(140, 3, losses, thrown)
+    ]
+    alerts = watch(records)
+    assert raises(iter(alerts)) == [81]
+    alert = alerts[81]
+    assert alert is not None
+    assert alert["signals"] == ["D"]
+    assert {detail["role"] for detail in alert["details"]} >= {"D", "gn_real"}
+    assert "loss rose from 1.30 to " in alert["sentence"]
+
+
+def test_losses_and_gradients_alone_are_never_enough() -> None:
+    thrown = between(80, math.inf, loss_G=40, loss_D=40, gn_real=40)
+    assert raises(iter(watch(training(140, 3, losses, thrown)))) == []
+
+
+def test_losses_that_are_no_numbers_any_more_are_an_alert() -> None:
+    alerts = watch(training(100, 13, losses, missing(60, math.inf, "loss_G", "loss_D")))
+    assert raises(iter(alerts)) == [62]
+    alert = alerts[62]
+    assert alert is not None
+    assert (alert["onset"], alert["severity"]) == (60, "critical")
+    assert alert["sentence"].startswith("Losses or gradients are no finite numbers")
+
+
+def test_a_gap_in_everything_is_no_divergence() -> None:
+    gap = missing(60, 62, *ALL, "loss_G", "loss_D", "gn_real")
+    assert raises(iter(watch(training(100, 13, losses, gap)))) == []
+
+
+def test_an_intervention_makes_the_angles_new_numbers_and_keeps_quality_and_diversity() -> None:
+    def remedy(i: int, record: dict[str, float]) -> None:
+        if i == 60:
+            record["intervention"] = 1.0
+
+    changed = between(60, math.inf, S_G=6, S_D=6, S_G_ep=6, S_D_ep=6)
+    dip = between(66, 72, Q=0.85)
+    told = training(160, 14, changed, dip, remedy)
+    assert raises(iter(watch(told))) == []
+    untold = training(160, 14, changed, dip)
+    assert raises(iter(watch(untold))) != []
+    (found,) = raises(iter(watch(training(160, 14, changed, remedy, turn(90)))))
+    assert 90 <= found <= 92

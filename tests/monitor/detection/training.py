@@ -69,6 +69,12 @@ def turn(at: int) -> Change:
     return between(at, math.inf, Q=0.6, D=0.7, S_G=4, S_D=3, S_G_ep=4, S_D_ep=3)
 
 
+def losses(i: int, record: dict[str, float]) -> None:
+    """Losses and gradient norms of a steady game."""
+    wave = 0.05 * math.sin(i)
+    record.update(loss_G=0.7 + wave, loss_D=1.3 - wave, gn_real=2.0 + wave)
+
+
 def missing(first: int, last: float, *names: str) -> Change:
     """Signals that are not there from ``first`` up to ``last``."""
 
