@@ -120,8 +120,8 @@ class Together:
 
     def average_gradients(self, network: nn.Module) -> None:
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         with _listening():
-            flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
             dist.all_reduce(flat)
             flat /= self.count
         sizes = [gradient.numel() for gradient in gradients]
@@ -132,8 +132,8 @@ class Together:
         torch._foreach_copy_(gradients, parts)
 
     def mean(self, numbers: Numbers) -> Numbers:
+        flat = torch.stack([number.detach().double() for number in numbers.values()])
         with _listening():
-            flat = torch.stack([number.detach().double() for number in numbers.values()])
             dist.all_reduce(flat)
             flat /= self.count
         return dict(zip(numbers, flat.unbind(), strict=True))
@@ -209,6 +209,8 @@ def choose_device(name: str | None, own: int | None = None) -> torch.device:
 def _listening() -> Iterator[None]:
     try:
         yield
+    except torch.OutOfMemoryError:  # what died is this one
+        raise
     except (RuntimeError, pickle.UnpicklingError) as problem:
         raise PeerError(
             "another process of this training has died or cannot be reached, so this one ends too; the "

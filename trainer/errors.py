@@ -35,3 +35,7 @@ class PeerError(TrainingError):
 
 class FidelityError(TrainingError):
     """Fidelity that cannot be measured as it was asked for."""
+
+
+class UnfetchedError(FidelityError):
+    """The feature network's weights are not there, and nobody named a file with them."""

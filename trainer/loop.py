@@ -22,7 +22,7 @@ from trainer.data import ImageSet, Shuffled
 from trainer.declarations import declare_training
 from trainer.distributed import ALONE, Ranks
 from trainer.ema import MovingAverage
-from trainer.errors import DataError, UnsavedError
+from trainer.errors import UnsavedError
 from trainer.objective import Objective, accumulated
 from trainer.optimizer import ResumableAdam
 from trainer.randomness import Latents, ProcessGenerators, seeded
@@ -68,7 +68,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     average = MovingAverage(G, config.ema)
     classes = config.network.classes
     latents = Latents(config.network.z_dim, config.seed, device, classes=classes, **share)
-    labels = labels_of(images, classes)
+    labels = images.labels_for(classes)
     data = Shuffled(
         images.images, config.batch.d, config.seed, device, labels=labels, mirror=config.mirror, **share
     )
@@ -148,21 +148,6 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     if saved_at != step:
         checkpoints.save(step, config, parts)
     return Outcome(step, schedule.epoch(step), stopping.reason)
-
-
-def labels_of(images: ImageSet, classes: int) -> Tensor | None:
-    """Those of the data, for networks that were built for so many classes; None for unconditional ones."""
-    if classes == 0:
-        return None
-    if images.labels is None:
-        raise DataError(
-            f"network.classes = {classes}, and the data has no labels: choose data with labels, or an "
-            "architecture without"
-        )
-    found = int(images.labels.max()) + 1
-    if found > classes:
-        raise DataError(f"network.classes = {classes}, and the data has {found}: set it to that")
-    return images.labels
 
 
 def in_short(epoch: int, evaluation: Evaluation) -> dict[str, object]:

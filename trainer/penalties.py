@@ -79,6 +79,9 @@ class GradientPenalty:
         return settings.weight * settings.every * TERMS[settings.kind](norms, settings.target).mean()
 
     def _perturbed(self, real: Tensor) -> Tensor:
+        """Uniform noise is as wide as the images of this call spread: with gradients accumulated, those of
+        a part, and with several processes each its own.
+        """
         if self.settings.noise == "gaussian":
             return real + self.settings.scale * self.draws.normal(*real.shape)
         return real + self.settings.scale * real.std(correction=0) * self.draws.uniform(*real.shape)

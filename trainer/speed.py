@@ -107,16 +107,16 @@ class CalledCritic:
         self.calls = calls
         self.D = critic.D
         self.mixes_samples = critic.mixes_samples
-        self.score: Callable[..., Tensor] = critic.__call__
-        if differentiates_twice(critic):
-            if calls.speed.compile:
-                logger.info("the critic differentiates twice, and is not compiled; the generator is")
-        else:
-            self.score = calls.compiled(critic.__call__)
+        self.compiled = calls.compiled(critic.__call__)
+        self.has_said_why = not calls.speed.compile
 
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        is_plain = self.differentiates_twice(has_labels=labels is not None)
+        if is_plain and not self.has_said_why:
+            self.has_said_why = True
+            logger.info("the critic differentiates twice, and is not compiled; the generator is")
         with self.calls.precision():
-            h = self.score(images, labels).float()
+            h = (self.critic if is_plain else self.compiled)(images, labels).float()
         if self.calls.speed.cuda_graphs and isinstance(self.critic, GradientNormalizedCritic):
             # As with images, and this outlives the step.
             self.critic.undefined = self.critic.undefined.clone()
@@ -131,6 +131,9 @@ class CalledCritic:
             h, blocks = self.critic.features(images, labels)
             return h.float(), [block.float() for block in blocks]
 
+    def differentiates_twice(self, *, has_labels: bool) -> bool:
+        return self.critic.differentiates_twice(has_labels=has_labels)
+
     def numbers(self) -> dict[str, Tensor]:
         return self.critic.numbers()
 
@@ -139,8 +142,3 @@ class CalledCritic:
 
     def load_state_dict(self, state: dict[str, Tensor], /) -> None:
         self.critic.load_state_dict(state)
-
-
-def differentiates_twice(critic: Critic) -> bool:
-    """Whether its score is made of a gradient that autograd takes."""
-    return isinstance(critic, GradientNormalizedCritic) and isinstance(critic.score_gradient.read[0], str)

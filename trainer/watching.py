@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainer.config import Config
 from trainer.critics import Critic, RawCritic
 from trainer.data import ImageSet
+from trainer.errors import UnfetchedError
 from trainer.probes.judges import Judge
 from trainer.probes.judges.digits import digits_judge
 from trainer.probes.watch import Watch as ProbeWatch
@@ -110,7 +111,12 @@ def probes(run: Run, subject: Subject) -> Watch:
         return watch
     from trainer.fidelity import meter_of  # noqa: PLC0415  slow to import, and only who measures it needs it
 
-    return WithFidelity(watch, run, meter_of(config, subject.G_ema, subject.images), config.fidelity.every)
+    try:
+        meter = meter_of(config, subject.G_ema, subject.images)
+    except UnfetchedError as problem:  # most recipes ask for it, and a machine without a way out still trains
+        logger.warning("training goes on without fidelity: %s", problem)
+        return watch
+    return WithFidelity(watch, run, meter, config.fidelity.every)
 
 
 class WithFidelity:

@@ -15,7 +15,7 @@ double-backward    autograd differentiates its own backward pass          any D;
 Where none is asked for, the discriminator is read: four-pass if it is piecewise linear, double-backward, with
 one line in the log, if it is not (ELU, softplus) or not known to be. In a frozen form the layers are called
 one by one, and not ``D.forward``: a D with hooks, or one that gets them later, has double-backward. Weights
-are read at each call; a D whose layers are exchanged needs a new ``ScoreGradient``.
+are read at each call, and a D whose layers were exchanged is read anew.
 """
 
 import logging
@@ -60,18 +60,14 @@ class ScoreGradient:
 
     def __init__(self, D: nn.Module, form: Form | None = None) -> None:
         self.D = D
-        self.modules = list(D.modules())
         self.form: Form = form or "four-pass"
         self.is_asked_for = form is not None
         self.has_said_why = False
-        #: Without and with labels: the layers and the sweeps over them, or why there are none.
-        self.read = [self._read(has_labels) for has_labels in (False, True)]
+        self._read_all()
 
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Differentiated:
         of_labels = () if labels is None else (labels,)
-        read = self.read[len(of_labels)]
-        if any(is_hooked(module) for module in self.modules):
-            read = "it has hooks"
+        read = self.reading(has_labels=labels is not None)
         x = differentiable(images)
         if isinstance(read, str):
             self._fall_back(read)
@@ -93,6 +89,20 @@ class ScoreGradient:
         with torch.enable_grad():
             f, blocks = self.D.features(x, labels)  # type: ignore[operator]
             return doubly_differentiable(f, x), blocks
+
+    def reading(self, *, has_labels: bool) -> tuple[Trace, Sweeps] | str:
+        """The layers and the sweeps over them, or why there are none."""
+        # Of what is being compiled the layers stand; whoever calls it asks here before.
+        if not torch.compiler.is_compiling() and self.modules != list(self.D.modules()):
+            self._read_all()
+        if any(is_hooked(module) for module in self.modules):
+            return "it has hooks"
+        return self.read[has_labels]
+
+    def _read_all(self) -> None:
+        self.modules = list(self.D.modules())
+        #: Without and with labels.
+        self.read = [self._read(has_labels) for has_labels in (False, True)]
 
     def _read(self, has_labels: bool) -> tuple[Trace, Sweeps] | str:
         if self.form == "double-backward":

@@ -16,7 +16,7 @@ layer's linear part and ``b`` its offset (a bias). With ``s = 1`` that is the la
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -168,45 +168,67 @@ class Rectifier(Layer):
         return slanted
 
 
+@dataclass(frozen=True)
 class Addition(Layer):
-    """Of two branches."""
+    """Of two branches, or the difference of them."""
 
+    is_difference: bool = False
     makes_output = True
 
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
         del constants
-        return inputs[0] + inputs[1], None
+        return self._of(*inputs), None
 
     def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
         del at, scale
-        return inputs[0] + inputs[1]
+        return self._of(*inputs)
 
     def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
-        return [delta.sum_to_size(layout.size) for layout in at.inputs]
+        first, second = at.inputs
+        return [
+            delta.sum_to_size(first.size),
+            (-delta if self.is_difference else delta).sum_to_size(second.size),
+        ]
+
+    def _of(self, x: Tensor, y: Tensor) -> Tensor:
+        return x - y if self.is_difference else x + y
 
     def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
         del inputs, delta, at, scale
         return []
 
 
+@dataclass(frozen=True)
 class Offset(Layer):
-    """Adds its constant, whose shape must spread to that of the input."""
+    """Adds ``times`` its constant, whose shape must spread to that of the input, or ``times`` alone where it
+    has none, to the input or its negative.
+    """
 
+    times: float = 1
+    negates: bool = False
     makes_output = True
 
     def forward(self, *inputs: Tensor, constants: Sequence[Tensor]) -> tuple[Tensor, None]:
-        return inputs[0] + constants[0].expand_as(inputs[0]), None
+        return self._input(inputs[0]) + self._times(*(c.expand_as(inputs[0]) for c in constants)), None
 
     def frozen(self, *inputs: Tensor, at: At, scale: Tensor) -> Tensor:
-        return inputs[0] + (beside(inputs[0], scale) * at.constants[0]).to(inputs[0].dtype)
+        offset: Tensor = beside(inputs[0], scale) * self._times(*at.constants)
+        return self._input(inputs[0]) + offset.to(inputs[0].dtype)
 
     def transposed(self, delta: Tensor, at: At) -> Sequence[Tensor]:
         del at
-        return [delta]
+        return [self._input(delta)]
 
     def gradients(self, *inputs: Tensor, delta: Tensor, at: At, scale: Tensor) -> Sequence[Tensor]:
         del inputs
-        return [(delta * beside(delta, scale)).sum_to_size(at.constants[0].shape)]
+        offset = delta * beside(delta, scale)
+        return [(offset * self.times).sum_to_size(constant.shape) for constant in at.constants]
+
+    def _input(self, x: Tensor) -> Tensor:
+        return -x if self.negates else x
+
+    def _times(self, constant: Tensor | float = 1.0) -> Any:
+        return constant if self.times == 1 else constant * self.times
 
 
 class Factor(Layer):

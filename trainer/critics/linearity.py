@@ -6,6 +6,7 @@ its gradients are then taken by a second backward pass, which is right for anyth
 
 import operator
 from collections.abc import Callable, Collection, Mapping
+from enum import Enum, auto
 from typing import Any, Final
 
 import torch
@@ -67,7 +68,25 @@ Reading = tuple[Layer, tuple[Node, ...]]
 
 
 def addition(on_image: Collection[Node], x: Node, y: Node) -> Reading:
+    for value, number in ((x, y), (y, x)):
+        if isinstance(number, int | float):
+            return Offset(times=number), (value,)
     return (Addition() if x in on_image and y in on_image else Offset()), (x, y)
+
+
+def subtraction(on_image: Collection[Node], x: Node, y: Node) -> Reading:
+    if isinstance(y, int | float):
+        return Offset(times=-y), (x,)
+    if isinstance(x, int | float):
+        return Offset(times=x, negates=True), (y,)
+    if x in on_image and y in on_image:
+        return Addition(is_difference=True), (x, y)
+    return (Offset(times=-1) if x in on_image else Offset(negates=True)), (x, y)
+
+
+def negation(on_image: Collection[Node], x: Node) -> Reading:
+    del on_image
+    return scaling(-1), (x,)
 
 
 def scaling(number: float) -> Layer:
@@ -113,12 +132,59 @@ def pooling(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any
     return average_pool(nn.AvgPool2d(*arguments, **options)), (x,)
 
 
-def reshaping(name: str) -> Callable[..., Reading]:
-    def read(on_image: Collection[Node], x: Node, *arguments: Any, **options: Any) -> Reading:
-        del on_image
-        return Reshape(lambda value: getattr(value, name)(*arguments, **options)), (x,)
+class Reshaping:
+    """By a method of the value. The number of samples, asked of a value, may stand among its arguments."""
 
-    return read
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, on_image: Collection[Node], x: Node, *arguments: Any, **options: Any) -> Reading:
+        del on_image
+
+        def reshape(value: torch.Tensor) -> torch.Tensor:
+            sized = with_samples(arguments, len(value))
+            named = {name: with_samples(option, len(value)) for name, option in options.items()}
+            reshaped: torch.Tensor = getattr(value, self.name)(*sized, **named)
+            return reshaped
+
+        return Reshape(reshape), (x,)
+
+
+class Samples(Enum):
+    """Stands for the number of samples."""
+
+    ALL = auto()
+
+
+def marked(argument: Any, samples: Collection[Node]) -> Any:
+    """With the number of samples where it is asked for."""
+    if isinstance(argument, tuple | list):
+        return tuple(marked(part, samples) for part in argument)
+    if argument not in samples:
+        return argument
+    if not is_number_of_samples(argument):
+        raise NonlinearError(f"{argument}, a whole shape")
+    return Samples.ALL
+
+
+def with_samples(argument: Any, n: int) -> Any:
+    if isinstance(argument, tuple):
+        return tuple(with_samples(part, n) for part in argument)
+    return n if argument is Samples.ALL else argument
+
+
+def is_number_of_samples(node: Node) -> bool:
+    """``x.size(0)``, ``x.shape[0]``, ``x.size()[0]``."""
+    if node.target == "size":
+        return bool(node.args[1:] == (0,) and not node.kwargs)
+    return node.target is operator.getitem and bool(node.args[1] == 0) and is_shape(node.args[0])
+
+
+def is_shape(node: Any) -> bool:
+    """``x.shape``, ``x.size()``."""
+    if node.target == "size":
+        return len(node.args) == 1 and not node.kwargs
+    return node.target is getattr and bool(node.args[1] == "shape")
 
 
 def other_linear(function: Callable[..., torch.Tensor]) -> Callable[..., Reading]:
@@ -134,6 +200,10 @@ FUNCTIONS: Final[Mapping[Any, Callable[..., Reading]]] = {
     operator.add: addition,
     torch.add: addition,
     "add": addition,
+    operator.sub: subtraction,
+    torch.sub: subtraction,
+    "sub": subtraction,
+    operator.neg: negation,
     operator.mul: multiplication,
     torch.mul: multiplication,
     "mul": multiplication,
@@ -149,25 +219,33 @@ FUNCTIONS: Final[Mapping[Any, Callable[..., Reading]]] = {
     functional.avg_pool2d: pooling,
     functional.adaptive_avg_pool2d: other_linear(functional.adaptive_avg_pool2d),
     functional.interpolate: other_linear(functional.interpolate),
-    torch.flatten: reshaping("flatten"),
-    torch.reshape: reshaping("reshape"),
-    torch.squeeze: reshaping("squeeze"),
+    torch.flatten: Reshaping("flatten"),
+    torch.reshape: Reshaping("reshape"),
+    torch.squeeze: Reshaping("squeeze"),
     **{
-        name: reshaping(name)
+        name: Reshaping(name)
         for name in ("flatten", "unflatten", "reshape", "view", "squeeze", "unsqueeze", "contiguous")
     },
 }
 
 
-def call_layer(node: Node, on_image: Collection[Node]) -> Reading:
-    """``on_image``: the nodes that depend on the image."""
+def call_layer(node: Node, on_image: Collection[Node], samples: Collection[Node]) -> Reading:
+    """``on_image``: the nodes that depend on the image; ``samples``: those that are the number of samples."""
     rule = FUNCTIONS.get(node.target)
+    taken = [source for source in node.all_input_nodes if source not in samples]
+    arguments: Any = node.args
+    options: Any = node.kwargs
     try:
         if rule is None:
             raise NonlinearError(str(node.target))
-        layer, operands = rule(on_image, *node.args, **node.kwargs)
+        if len(taken) < len(node.all_input_nodes):
+            if not isinstance(rule, Reshaping):
+                raise NonlinearError(f"{node.format_node()}, of the number of samples")
+            arguments = marked(arguments, samples)
+            options = {name: marked(option, samples) for name, option in options.items()}
+        layer, operands = rule(on_image, *arguments, **options)
     except TypeError as problem:  # called in a way that its rule does not foresee
         raise NonlinearError(f"{node.format_node()} ({problem})") from problem
-    if set(operands) != set(node.all_input_nodes):
+    if set(operands) != set(taken):
         raise NonlinearError(str(node.format_node()))
     return layer, operands

@@ -30,6 +30,9 @@ class Critic(Protocol):
     def features(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         """``h``, and what the blocks of the discriminator made of the images."""
 
+    def differentiates_twice(self, *, has_labels: bool) -> bool:
+        """Whether ``h``, with or without labels, is made of a gradient that autograd takes."""
+
     def numbers(self) -> dict[str, Tensor]:
         """What the critic counts about itself, by the name of its series."""
 
@@ -37,8 +40,14 @@ class Critic(Protocol):
     def load_state_dict(self, state: dict[str, Tensor], /) -> None: ...
 
 
-class Stateless:
-    """What counts nothing about itself, and has nothing to remember beside its discriminator."""
+class Plain:
+    """What takes no gradient for its score, counts nothing about itself, and has nothing to remember beside
+    its discriminator.
+    """
+
+    def differentiates_twice(self, *, has_labels: bool) -> bool:
+        del has_labels
+        return False
 
     def numbers(self) -> dict[str, Tensor]:
         return {}
@@ -50,7 +59,7 @@ class Stateless:
         pass
 
 
-class RawCritic(Stateless):
+class RawCritic(Plain):
     """``h = f``."""
 
     def __init__(self, D: nn.Module, form: Form | None = None) -> None:
@@ -71,7 +80,7 @@ class RawCritic(Stateless):
         return seen
 
 
-class SpectrallyNormalizedCritic(Stateless):
+class SpectrallyNormalizedCritic(Plain):
     """``h = f / tau``, after every weight of ``D`` was divided by its spectral norm, for good: ``|grad_x h|``
     is at most ``K = 1 / tau``, as far as the norms of reshaped kernels are those of the convolutions.
     """
@@ -130,6 +139,9 @@ class GradientNormalizedCritic:
     def features(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         found, blocks = self.score_gradient.with_features(images, labels)
         return self._normalized(found), blocks
+
+    def differentiates_twice(self, *, has_labels: bool) -> bool:
+        return isinstance(self.score_gradient.reading(has_labels=has_labels), str)
 
     def numbers(self) -> dict[str, Tensor]:
         return {"score/undefined": self.undefined}

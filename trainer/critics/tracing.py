@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from trainer.critics.layers import Addition, Layer, Rectifier
-from trainer.critics.linearity import NonlinearError, call_layer, module_layer
+from trainer.critics.linearity import NonlinearError, call_layer, is_number_of_samples, is_shape, module_layer
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,20 @@ class _Reader:
         self.image, *self.nodes, self.result = graph.nodes
         #: What depends on the image, by the number of its value.
         self.values: dict[fx.Node, int] = {self.image: 0}
+        #: What is the number of samples whatever the image, and the shapes that it is read from.
+        self.samples: set[fx.Node] = set()
         self.steps: list[tuple[Layer, list[fx.Node], list[fx.Node | tuple[nn.Module, str]]]] = []
 
     def read(self) -> Trace:
         for node in self.nodes:
             if str(node.target).startswith("_tensor_constant"):
                 raise NonlinearError(f"{node.target}, a tensor made while it was traced")
-            if any(source in self.values for source in node.all_input_nodes):
+            sources = node.all_input_nodes
+            if not any(source in self.values or source in self.samples for source in sources):
+                continue
+            if is_shape(node) or is_number_of_samples(node):
+                self.samples.add(node)
+            else:
                 self.steps.append(self.step(node))
                 self.values[node] = len(self.steps)
         (score,) = self.result.args
@@ -161,7 +168,7 @@ class _Reader:
             names += ["bias"] if names and module.bias is not None else []
             return module_layer(module), list(node.all_input_nodes), [(module, name) for name in names]
         self.refuse_in_place(node, bool(node.kwargs.get("inplace")))
-        layer, operands = call_layer(node, self.values)
+        layer, operands = call_layer(node, self.values, self.samples)
         inputs = [operand for operand in operands if operand in self.values]
         if len(inputs) != (2 if isinstance(layer, Addition) else 1):
             raise NonlinearError(f"{node.format_node()}, a product of two values")

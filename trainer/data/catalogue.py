@@ -95,7 +95,8 @@ def find_tiny_imagenet(name: str, folder: Path) -> Source | None:
 
 def beside(folder: Path, inner: str) -> Path | None:
     """The folder in which ``inner`` lies, whether that or ``inner`` itself was named."""
-    return next((root for root in (folder, folder.parent) if (root / inner).is_dir()), None)
+    root = folder.parent if folder.absolute().name == inner else folder
+    return root if (root / inner).is_dir() else None
 
 
 def stamp_of_all(folder: Path) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from trainer.errors import DataError
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -25,6 +27,23 @@ class ImageSet:
     def __getitem__(self, index: int) -> Tensor:
         """One image as networks see it: float32 [C, H, W] in [-1, 1]."""
         return to_unit_range(self.images[index])
+
+    def labels_for(self, classes: int) -> Tensor | None:
+        """The labels, for networks that were built for so many classes; None for unconditional ones."""
+        if classes == 0:
+            return None
+        if self.labels is None:
+            raise DataError(
+                f"network.classes = {classes}, and {self.name} has no labels: pass a packed .npz with "
+                "labels, or choose an unconditional architecture"
+            )
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= classes:
+            raise DataError(
+                f"network.classes = {classes}, and the labels of {self.name} go from {low} to {high}: they "
+                f"must lie between 0 and {classes - 1}"
+            )
+        return self.labels
 
     def identity(self) -> str:
         """The fingerprint, or what stands for it: a hash of the pixels."""

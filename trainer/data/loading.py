@@ -23,7 +23,7 @@ def load(config: Config, cache: Path | None = None) -> ImageSet:
     images = decoded(
         find(config.dataset, config.data), config.size, config.channels, cache or default_folder()
     )
-    _check_labels(config, images)
+    images.labels_for(config.network.classes)
     return images
 
 
@@ -73,20 +73,3 @@ def load_digits() -> ImageSet:
     digits = load_from_sklearn()
     images = torch.from_numpy(np.rint(digits.images * (255 / 16)).astype(np.uint8)).unsqueeze(1)
     return ImageSet(images, torch.from_numpy(digits.target.astype(np.int64)), name="digits")
-
-
-def _check_labels(config: Config, images: ImageSet) -> None:
-    classes = config.network.classes
-    if classes == 0:
-        return
-    if images.labels is None:
-        raise DataError(
-            f"network.classes = {classes} and {config.data} has no labels: pass a packed .npz with labels, "
-            "or choose an unconditional architecture"
-        )
-    low, high = int(images.labels.min()), int(images.labels.max())
-    if low < 0 or high >= classes:
-        raise DataError(
-            f"network.classes = {classes} and the labels of {config.data} go from {low} to {high}: "
-            f"they must lie between 0 and {classes - 1}"
-        )

@@ -123,8 +123,8 @@ class Lmdb:
             lmdb = import_module("lmdb")
         except ModuleNotFoundError as problem:
             raise DataError(
-                f"{folder.absolute()} is an LMDB database: pip install lmdb to read it, or pass a folder "
-                "with its images"
+                f"{folder.absolute()} is an LMDB database: pip install '.[lsun]' to read it, or pass a "
+                "folder with its images"
             ) from problem
         try:
             self.environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)

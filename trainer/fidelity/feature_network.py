@@ -4,16 +4,19 @@ import hashlib
 import logging
 import pickle
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.hub import get_dir
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3  # type: ignore[import-untyped]
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY  # type: ignore[import-untyped]
 from torch_fidelity.utils import create_feature_extractor  # type: ignore[import-untyped]
+from torchvision.models import VGG16_Weights  # type: ignore[import-untyped]
 
 from trainer.config import Extractor, Fidelity, Metric
-from trainer.errors import FidelityError
+from trainer.errors import FidelityError, UnfetchedError
 from trainer.fidelity import resnet20
 from trainer.probes.undisturbed import full_float32
 
@@ -24,6 +27,11 @@ RESIZES: Final[dict[Extractor, str]] = {
     "inception-v3-compat": "299x299, bilinear as in TensorFlow 1",
     "vgg16": "224x224, bilinear as in TensorFlow 1",
     "cifar10-resnet20": f"{resnet20.SIZE}x{resnet20.SIZE}, bilinear with antialiasing",
+}
+#: Where torch-fidelity fetches the weights.
+SOURCES: Final[dict[Extractor, str]] = {
+    "inception-v3-compat": URL_INCEPTION_V3,
+    "vgg16": VGG16_Weights.DEFAULT.url,
 }
 #: torch-fidelity's names of the figures.
 LAYER_OF: Final[dict[Metric, str]] = {
@@ -80,11 +88,21 @@ def _created(settings: Fidelity, layers: list[str]) -> Any:
             feature_extractor_weights_path=None if path is None else str(path),
             verbose=False,
         )
+    except OSError as problem:
+        if path is None:
+            place = Path(get_dir()) / "checkpoints"
+            raise UnfetchedError(
+                f"the weights of {settings.extractor} cannot be fetched ({problem}): put "
+                f"{SOURCES[settings.extractor]} into {place}, or {remedy}"
+            ) from problem
+        raise FidelityError(
+            f"fidelity.weights = {path} cannot be read ({problem.strerror or problem}): {remedy}"
+        ) from problem
     except pickle.UnpicklingError as problem:
         raise FidelityError(
             f"fidelity.weights = {path} is no file of weights, or holds more than weights: {remedy}"
         ) from problem
-    except (OSError, EOFError, RuntimeError, KeyError, AttributeError) as problem:
+    except (EOFError, RuntimeError, KeyError, AttributeError) as problem:
         raise FidelityError(
             f"the feature network {settings.extractor} cannot be loaded"
             f"{'' if path is None else f' from {path}'}: {problem}; {remedy}"

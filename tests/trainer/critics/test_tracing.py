@@ -62,6 +62,18 @@ LINEAR: dict[str, Callable[[Written, Tensor], Tensor]] = {
     ).squeeze(1),
     "sums": lambda D, x: D.convolve(x).relu().sum((2, 3)).sum(1),
     "a parameter of its own": lambda D, x: (D.convolve(x).mean((2, 3)) * D.weight + D.weight).sum(1),
+    "numbers added and taken away": lambda D, x: pooled(
+        D, 2 - torch.relu(1 + D.convolve(x - 0.5) + 0.25) - 3
+    ),
+    "a mean taken away": lambda D, x: (
+        torch.relu(D.convolve(x).mean((2, 3)) - D.weight) * D.weight - (D.weight - x.mean((2, 3)))
+    ).sum(1),
+    "a difference of branches": lambda D, x: pooled(
+        D, torch.relu(D.convolve(x)) - torch.sub(-D.other(x), x.mean((2, 3), keepdim=True))
+    ),
+    "views by the number of samples": lambda D, x: D.score(
+        D.convolve(x).relu().view(x.size(0), 2, -1).sum(2).reshape((x.shape[0], -1)).view(x.size()[0], 2)
+    ).view(x.size(0)),
     "a bare linear layer": lambda D, x: D.score(x.sum((2, 3))).flatten(),
 }
 
@@ -102,7 +114,13 @@ NOT_LINEAR: dict[str, Callable[[Written, Tensor], Tensor]] = {
     "a square": lambda D, x: pooled(D, D.convolve(x).square()),
     "a forward that asks for values": lambda D, x: pooled(D, D.convolve(x) if x.sum() > 0 else x),
     "a sum without dimensions": lambda D, x: D.convolve(x).sum() + x.sum((1, 2, 3)),
-    "a number added": lambda D, x: pooled(D, D.convolve(x) + 1),
+    "a view as another value": lambda D, x: pooled(D, D.convolve(x).view(x.shape)),
+    "a view as long as a weight": lambda D, x: pooled(D, D.convolve(x).view(-1, D.weight.size(0), 4, 4)),
+    "a product with the number of samples": lambda D, x: pooled(D, D.convolve(x) * x.size(0)),
+    "a sum over as many values as there are samples": lambda D, x: D.convolve(x).sum((1, 2, 3)) / x.shape[0],
+    "a view as wide as the image": lambda D, x: D.score(D.convolve(x).view(x.size(0), x.size(1), -1).sum(2))[
+        :, 0
+    ],
     "a constant score": lambda D, x: torch.zeros(3).double() + D.weight.sum(),
     "dropout": lambda D, x: pooled(D, nn.Dropout(0.1)(D.convolve(x))),
     "another forward in eval mode": lambda D, x: pooled(D, D.convolve(x) * (2 if D.training else 1)),
@@ -144,6 +162,16 @@ def test_hooks_are_called_also_where_they_came_later() -> None:
     handle.remove()
     critic(x)
     assert calls == [1]
+
+
+def test_layers_that_were_exchanged_are_seen() -> None:
+    D, x = two_layers(nn.ReLU()), torch.randn(3, 1, 2, 2, dtype=torch.float64)
+    critic = GradientNormalizedCritic(D)
+    for activation, is_frozen in ((nn.LeakyReLU(0.3), True), (nn.ELU(), False), (nn.ReLU(), True)):
+        D[2] = activation
+        assert critic.differentiates_twice(has_labels=False) is not is_frozen
+        assert critic.score_gradient(x).is_frozen is is_frozen
+        assert torch.allclose(critic(x), GradientNormalizedCritic(D, form="double-backward")(x), rtol=1e-12)
 
 
 def test_an_activation_that_works_in_place_on_what_others_need_is_seen_as_it_is() -> None:

@@ -14,7 +14,7 @@ from tests.trainer.recording import RecordingRun
 from tests.trainer.states import assert_identical, last_state
 from trainer.checkpoint import CheckpointDirectory
 from trainer.cli import main
-from trainer.config import Checkpoints, Config
+from trainer.config import Checkpoints, Config, Fidelity
 from trainer.errors import FidelityError
 from trainer.fidelity import measure_checkpoint, open_checkpoint
 from trainer.loop import train
@@ -106,6 +106,21 @@ def test_a_measurement_that_fails_in_the_middle_costs_the_figures_and_not_the_tr
 def test_weights_that_are_missing_are_refused_before_the_first_step(tmp_path: Path) -> None:
     with pytest.raises(FidelityError, match=r"nowhere\.pt.*set fidelity\.weights"):
         trained(chosen(tmp_path / "nowhere.pt"), tmp_path / "run")
+
+
+def test_where_weights_cannot_be_fetched_it_trains_without_and_says_once_what_to_put_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there
+    recipes_own = Fidelity(every=1, samples=20)
+    run, _ = trained(config(recipes_own, epochs=2), tmp_path / "run")
+    assert len(run.marks) == 2
+    (said,) = [line for line in caplog.messages if "without fidelity" in line]
+    assert "weights-inception-2015-12-05-6726825d.pth into" in said
+    assert str(tmp_path / "hub" / "checkpoints") in said
+    assert "fidelity.weights" in said
 
 
 def test_without_it_nothing_is_measured(weights: Path, tmp_path: Path) -> None:
