@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from monitor import Run
 from trainer.probes import critic_declarations as critic
 from trainer.probes.recorder import Series
@@ -36,6 +38,13 @@ def measure(run: Run) -> None:
         leap = {"block2.conv": 16.0} if index == LEAPS_AT else {}
         angles = {layer: leap.get(layer, 0.25) for layer in LAYERS}
         run.log({f"angle/layer/d/{layer}": angle for layer, angle in angles.items()}, step=step, mark=mark)
+        run.log({"recognized/tests": 0.75, "skipped_evaluations": float(index // 3)}, step=step, mark=mark)
+        run.log({"quality/tests": 0.5, "diversity/tests": 1.5, "diversity_real/tests": 2.25}, step=step)
+        grey = np.arange(0, 64, 4, dtype=np.uint8)[:, None, None] + np.zeros((16, 8, 8), np.uint8)
+        best = [1 - i / 100 for i in range(16)]
+        run.log_images("samples", grey[:4] + np.uint8(index), step=step)
+        run.log_images("samples/best", grey + np.uint8(100 + index), step=step, scores=best)
+        run.log_images("samples/worst", grey, step=step, scores=[i / 100 for i in range(16)])
 
 
 def _declare(run: Run) -> None:
@@ -46,9 +55,11 @@ def _declare(run: Run) -> None:
         critic.saturation(),
     ]
     for series in (series for some in declared for series in some):
-        run.declare(series.name, help=series.help, lower=series.lower, role=series.role)
+        run.declare(series.name, kind=series.kind, help=series.help, lower=series.lower, role=series.role)
     for layer in LAYERS:
         run.declare(f"angle/layer/d/{layer}", unit="°", lower=0, upper=180)
+    run.declare("quality/tests", role="Q", lower=0, upper=1, judge="tests")
+    run.declare("diversity/tests", role="D", unit="nats", lower=0, judge="tests")
 
 
 def _spread(median: float) -> tuple[float, ...]:

@@ -104,6 +104,35 @@ def test_the_layer_that_leaps_lights_up(page: Page, measured: Run) -> None:
     expect(layers.locator("[aria-live]")).to_have_text(re.compile(rf"epoch {LEAPS_AT}: .*block2.conv 16"))
 
 
+def test_the_best_and_the_worst_samples_are_shown_with_their_scores_and_follow_the_slider(
+    page: Page, measured: Run
+) -> None:
+    open_run(page, measured.id)
+    extremes = part(page, "extremes")
+    best, worst = (extremes.get_by_role("list", name=name, exact=True) for name in ("Best", "Worst"))
+    expect(best.get_by_role("img")).to_have_count(16)
+    expect(best.get_by_role("img").first).to_have_attribute("aria-label", "Sample with score 1.0")
+    expect(worst.get_by_role("img").first).to_have_attribute("aria-label", "Sample with score 0")
+    expect(worst.get_by_role("listitem").nth(15)).to_have_text("0.15")
+    newest = best.get_by_role("img").first.get_attribute("style")
+    part(page, "samples").get_by_role("button", name="Earlier sample grid").click()
+    expect(extremes).to_contain_text("epoch 7")
+    assert best.get_by_role("img").first.get_attribute("style") != newest
+    expect(part(page, "samples").get_by_role("combobox")).to_have_count(0)
+
+
+def test_diversity_is_told_beside_real_data_and_its_gate(page: Page, measured: Run) -> None:
+    open_run(page, measured.id)
+    wait_until_drawn(page, "diversity/tests")
+    readout = part(chart(page, "diversity/tests"), "readout")
+    expect(readout).to_have_text(re.compile(r"generated.*1\.50.*real data.*2\.25.*recognized.*0\.750"))
+
+
+def test_evaluations_that_were_skipped_are_counted(page: Page, measured: Run) -> None:
+    open_run(page, measured.id)
+    expect(page.locator(".losses")).to_have_text("2 evaluations skipped, because the judges were still busy.")
+
+
 def test_a_run_without_probes_has_none_of_their_panels(page: Page, begin: Begin) -> None:
     run = begin("plain")
     run.log({"loss/g": 1.0, "lipschitz": 2.0, "finite_difference/real/nowhere": 1.0}, step=1)

@@ -18,6 +18,7 @@ export const PART = {
   plot: "plot",
   rest: "rest",
   samples: "samples",
+  extremes: "extremes",
   details: "details",
   picker: "picker",
 };

@@ -46,6 +46,7 @@
  * @property {number | null} n
  * @property {number} count
  * @property {number} non_finite
+ * @property {WireNumber} [last]
  *
  * @typedef {object} ScalarColumns
  * @property {"scalar"} kind
@@ -112,6 +113,7 @@
  * @property {string} caption
  * @property {number} rows
  * @property {number} columns
+ * @property {WireNumber[]} scores One a cell, where a judge gave one.
  * @property {number} time
  * @property {number} attempt
  */

@@ -101,18 +101,11 @@ function qualities(shelf) {
       const bounds = /** @type {[number, number] | null} */ (
         q.lower !== null && q.upper !== null ? [q.lower, q.upper] : null
       );
-      return shelf.take(
-        spec(
-          {
-            id: q.name,
-            title: "Quality Q",
-            note: judged(q),
-            bounds,
-            lines: [{ series: q.name, label: "generated", colour: "metric", error, source: 0 }],
-          },
-          q,
-        ),
-      );
+      const gate = shelf.name(`recognized/${judged(q)}`);
+      /** @type {Line[]} */
+      const lines = [{ series: q.name, label: gate ? "Q" : "generated", colour: "metric", error, source: 0 }];
+      if (gate) lines.push({ series: gate.name, label: "recognized", colour: "other", dash: "dot", source: 0 });
+      return shelf.take(spec({ id: q.name, title: "Quality Q", note: judged(q), bounds, lines }, q));
     });
 }
 
@@ -134,6 +127,9 @@ function diversities(shelf) {
         },
       ];
       if (real) lines.push({ series: real.name, label: "real data", colour: "real", dash: "dot", source: 0 });
+      // Its gate: among samples that are nothing, modes mean little.
+      const gate = shelf.all.find((series) => series.name.startsWith("recognized/"));
+      if (gate) lines.push({ series: gate.name, label: "recognized", colour: "other", source: 0, told: true });
       const ceiling = d.upper === null ? null : { value: d.upper, label: d.m ? `ln ${d.m}` : "most" };
       return shelf.take(
         spec(

@@ -34,7 +34,7 @@ function alone(chart, line, run) {
 function merge(merged, charts, run) {
   for (const chart of charts) {
     for (const line of chart.lines) {
-      if (line.dash) continue; // A reference, such as the real data's value: not what is compared.
+      if (line.dash || line.told) continue; // A reference, such as the real data's value: not what is compared.
       const one = alone(chart, line, run);
       const before = merged.get(one.id);
       if (before) before.lines.push(...one.lines);

@@ -52,7 +52,7 @@
  */
 import { addBands, addBoxes } from "./distributions.js";
 import { addHeat } from "./heat.js";
-import { addScalar } from "./scalars.js";
+import { addScalar, readScalar } from "./scalars.js";
 
 /** The greatest value over the median, from which on a linear axis shows nothing else. */
 const FLATTENS = 300;
@@ -139,7 +139,8 @@ export function figureOf(chart, columnsOf, place, view) {
       continue;
     }
     const x = columns.step.map((step, i) => place(line, step, columns.time[i]));
-    if (columns.kind === "scalar")
+    if (columns.kind === "scalar" && line.told) figure.readables.push(readScalar(line, columns, x, undefined, ""));
+    else if (columns.kind === "scalar")
       addScalar(figure, line, columns, x, line.error ? columnsOf(line, line.error) : undefined, unit);
     else if (chart.view === "boxes")
       addBoxes(figure, line, columns, x, unit, BOX_WORDS[chart.lines.length - 1] ?? "median");

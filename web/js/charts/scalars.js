@@ -38,7 +38,7 @@ export function dotsOf(y, crowded = false) {
  * @param {Columns | undefined} error
  * @param {string} unit
  */
-function readScalar(line, columns, x, error, unit) {
+export function readScalar(line, columns, x, error, unit) {
   const errors = error?.kind === "scalar" ? new Map(error.step.map((step, i) => [step, error.mean[i]])) : null;
   return {
     label: line.label,

@@ -11,6 +11,7 @@
  * @property {string} [error] The series of its standard error.
  * @property {string} [dash]
  * @property {number} source Which of the page's runs it is from.
+ * @property {boolean} [told] Only said in the readout, not drawn.
  * @property {number} [at] Where it stands in a slice, and what is written there.
  * @property {string} [tick]
  *
@@ -54,7 +55,7 @@ export function spec(known, first) {
   };
 }
 
-/** What good looks like, in words. @param {ChartSpec} chart */
+/** What good looks like, in words. @param {Pick<ChartSpec, "direction">} chart */
 export function goodIs(chart) {
   return { higher: "Higher is better.", lower: "Lower is better.", none: "" }[chart.direction];
 }

@@ -11,8 +11,10 @@ import { refused } from "../connection.js";
 import { chartsOf } from "../charts/catalog.js";
 import { turnsOf } from "../charts/turns.js";
 import { el, replace } from "../dom.js";
+import { decode } from "../format.js";
 import { Board } from "../panels/board.js";
 import { Details } from "../panels/details.js";
+import { Extremes } from "../panels/extremes.js";
 import { RestOfCharts } from "../panels/rest.js";
 import { RunHead } from "../panels/run_head.js";
 import { Samples } from "../panels/samples.js";
@@ -30,6 +32,7 @@ const SAMPLES_AFTER = 3;
 /** Series are declared at the start and seldom later, and their list can be long. */
 const SERIES_EVERY_MS = 5000;
 const ZOOM_MARKS = 8;
+const SKIPPED = "skipped_evaluations";
 
 /** @typedef {import("../types.js").Series[]} SeriesList */
 
@@ -54,7 +57,7 @@ export class RunPage {
     page.#series = series.series;
     page.#alerts = alerts.alerts;
     page.#seriesAt = Date.now();
-    page.head.show(run, commands.commands);
+    page.head.show(run, commands.commands, page.#skipped);
     page.#show(images.images);
     return page;
   }
@@ -75,7 +78,9 @@ export class RunPage {
     this.moment = new Moment(step > 0 ? step : null, (at) => url.write({ sample: at === null ? null : String(at) }));
     const stage = this.#stage();
     this.samples = new Samples(run.id, this.moment, (at) => this.#place(at));
-    this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, element: this.samples.element });
+    this.extremes = new Extremes(run.id, this.moment, (at) => this.#place(at));
+    const pictures = [this.samples.element, this.extremes.element];
+    this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, elements: pictures });
     this.rest = new RestOfCharts(stage);
     this.verdict = new Verdict({
       acknowledge: (alert, button) => this.#acknowledge(alert, button),
@@ -124,6 +129,10 @@ export class RunPage {
     };
   }
 
+  get #skipped() {
+    return decode(this.#series.find(({ name }) => name === SKIPPED)?.last) ?? 0;
+  }
+
   get #feeds() {
     return [this.source.feed, this.source.moments];
   }
@@ -159,7 +168,10 @@ export class RunPage {
     );
     const begins = this.#begins(judged);
     const { core, rest } = chartsOf(begins ? this.#series : this.#series.filter(({ count }) => count > 0));
-    if (images) this.samples.show(images, this.#onset);
+    if (images) {
+      this.samples.show(images, this.#onset);
+      this.extremes.show(images, this.#onset);
+    }
     this.samples.element.hidden = !begins && !this.samples.images.length;
     this.verdict.show(this.#run, this.#alerts, this.#marks.index.length, judged);
     this.toolbar.show(this.axis, this.zoomed);
@@ -209,7 +221,7 @@ export class RunPage {
       this.#series = series?.series ?? this.#series;
       this.#marks = marks ?? this.#marks;
       this.#alerts = alerts?.alerts ?? this.#alerts;
-      this.head.show(run, commands?.commands ?? null);
+      this.head.show(run, commands?.commands ?? null, this.#skipped);
       this.#show(images?.images ?? (alerts && this.samples.images));
       if (has("points")) await Promise.all(this.#feeds.map((feed) => feed.refresh()));
       this.#draw();

@@ -12,11 +12,11 @@ export class Board {
   /**
    * @param {import("./chart.js").Stage} stage
    * @param {string} label
-   * @param {{after: number, element: HTMLElement} | null} [guest] Another panel, placed after the first charts.
+   * @param {{after: number, elements: HTMLElement[]} | null} [guests] Other panels, placed after the first charts.
    */
-  constructor(stage, label, guest = null) {
+  constructor(stage, label, guests = null) {
     this.stage = stage;
-    this.guest = guest;
+    this.guests = guests;
     this.element = el("div", { class: "board", part: PART.charts, role: "group", "aria-label": label });
   }
 
@@ -29,7 +29,7 @@ export class Board {
       this.#cards.delete(id);
     }
     const order = charts.map((chart) => this.#card(chart).element);
-    if (this.guest) order.splice(Math.min(this.guest.after, order.length), 0, this.guest.element);
+    if (this.guests) order.splice(Math.min(this.guests.after, order.length), 0, ...this.guests.elements);
     order.forEach((element, i) => {
       if (this.element.children[i] !== element) this.element.insertBefore(element, this.element.children[i] ?? null);
     });

@@ -7,7 +7,9 @@ import { el, foreign, picture, printable } from "../dom.js";
 const ABOUT = "M8 7.2v4M8 4.8v.01M14 8a6 6 0 1 1-12 0 6 6 0 0 1 12 0";
 const GROW = "M9.5 2.5h4v4M13.5 2.5l-4.5 4.5M6.5 13.5h-4v-4M2.5 13.5l4.5-4.5";
 
-/** @param {ChartSpec} chart */
+/** @typedef {Pick<ChartSpec, "title" | "note" | "unit" | "help" | "direction">} Titled */
+
+/** @param {Titled} chart */
 function titleOf(chart) {
   const unit = chart.unit && el("span", { class: "unit" }, chart.unit === "°" ? "degrees" : printable(chart.unit));
   return el("h3", {}, foreign(chart.title), chart.note && el("span", { class: "note" }, foreign(chart.note)), unit);
@@ -19,14 +21,14 @@ export const variableOf = (colour) => `var(--${colour.startsWith("run-") ? colou
 /** @param {ChartSpec["lines"][number]} line */
 export const swatchOf = (line) =>
   el("i", {
-    class: line.dash ? "swatch dashed" : "swatch",
+    class: line.told ? "swatch none" : line.dash ? "swatch dashed" : "swatch",
     style: `--swatch: ${variableOf(line.colour)}`,
     "aria-hidden": "true",
   });
 
 export class CardHead {
   /**
-   * @param {ChartSpec} chart
+   * @param {Titled} chart
    * @param {HTMLElement} card
    * @param {(() => void) | null} toggleScale Null where there is no other scale.
    */

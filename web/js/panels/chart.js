@@ -89,9 +89,7 @@ export class ChartCard {
       {
         class: compares
           ? "readout runs"
-          : items.length > 3 ||
-              (items.length === 3 && this.chart.view !== "boxes") ||
-              (items.length === 2 && this.chart.lines[0].colour.startsWith("run-"))
+          : items.length > 3 || (items.length > 1 && this.chart.lines[0].colour.startsWith("run-"))
             ? "readout many"
             : "readout",
         part: PART.readout,

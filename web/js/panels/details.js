@@ -133,12 +133,17 @@ export class Details {
   }
 }
 
-/** What is missing from this run, in one sentence; empty where nothing is. @param {Run} run */
-export function lossesOf(run) {
+/**
+ * What is missing from this run, in one sentence; empty where nothing is.
+ * @param {Run} run
+ * @param {number} skipped Evaluations that were left out.
+ */
+export function lossesOf(run, skipped) {
   const lost = run.gaps.reduce((sum, gap) => sum + gap.last - gap.first + 1, 0);
   const parts = [];
   if (run.dropped) parts.push(`${plural(run.dropped, "record")} dropped at the source`);
   if (lost) parts.push(`${plural(lost, "record")} lost on the way`);
   if (run.rejected) parts.push(`${plural(run.rejected, "value")} refused`);
+  if (skipped) parts.push(`${plural(skipped, "evaluation")} skipped, because the judges were still busy`);
   return parts.length ? `${parts.join(", ")}.` : "";
 }

@@ -38,8 +38,9 @@ export class RunHead {
   /**
    * @param {Run} run
    * @param {{kind: string, outcome?: string | null}[] | null} commands Null where they were not asked for.
+   * @param {number} skipped Evaluations that were left out.
    */
-  show(run, commands) {
+  show(run, commands, skipped) {
     this.commands = commands ?? this.commands;
     this.stop.show(run, this.commands);
     const key = JSON.stringify([
@@ -52,6 +53,7 @@ export class RunHead {
       run.dropped,
       run.gaps,
       run.rejected,
+      skipped,
       run.tags,
     ]);
     if (key === this.#key) return;
@@ -77,7 +79,7 @@ export class RunHead {
       ageOf(run.last_seen),
       ...run.tags.map((tag) => el("span", { class: "tag" }, foreign(tag))),
     );
-    const lost = lossesOf(run);
+    const lost = lossesOf(run, skipped);
     this.losses.hidden = !lost;
     setText(this.losses, lost);
   }
