@@ -45,8 +45,8 @@ def gradient_rms() -> Iterator[Series]:
         )
 
 
-def generator_gradient() -> Iterator[Series]:
-    yield Series(
+def generator_gradient() -> Series:
+    return Series(
         name="gradient_norm_loss/fake",
         kind="distribution",
         lower=0,
@@ -114,7 +114,7 @@ def lipschitz_constant(n: int) -> Iterator[Series]:
 
 
 def layer_lipschitz(layers: Sequence[str]) -> Iterator[Series]:
-    """``layers``: the names of the discriminator's linear layers and convolutions, in order of their call."""
+    """``layers``: the names of the discriminator's linear layers and convolutions, in order."""
     for number, layer in enumerate(layers, start=1):
         yield Series(
             name=f"lipschitz/layer/{number}",
@@ -131,12 +131,13 @@ def layer_lipschitz(layers: Sequence[str]) -> Iterator[Series]:
             "images. Falling with depth: every layer is held down, and the critic loses capacity. Free "
             "inside and near 1 for the whole critic: what gradient normalization is for.",
         )
-    yield Series(
-        name="lipschitz/product",
-        lower=0,
-        help="Product of the stretches of all layers of the discriminator: an upper bound of its Lipschitz "
-        "constant where nothing branches, mostly far too high.",
-    )
+    if layers:
+        yield Series(
+            name="lipschitz/product",
+            lower=0,
+            help="Product of what all layers of the discriminator stretch: an upper bound of its Lipschitz "
+            "constant where nothing branches, mostly far too high.",
+        )
     yield Series(
         name="lipschitz/whole",
         lower=0,
