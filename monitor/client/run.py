@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -62,6 +62,7 @@ class Run:
         self._numbers = Numbers(spool, self._keeper, notices)
         self._pictures = Pictures(spool, self._keeper)
         self._system = System(spool, self._numbers, notices, system_interval)
+        self._before_finish: list[Callable[[], None]] = []
         #: Why nothing can be logged any more.
         self._closed: str | None = None
         self._summary = Summary(0, 0, 0, 0)
@@ -236,12 +237,22 @@ class Run:
             write_progress(self._progress_file, self._progress)
         return self.attempt
 
+    def before_finish(self, call: Callable[[], None]) -> None:
+        """Have this called when the run ends, before it does: there it may still log what it was waiting for.
+
+        Not where the process is killed, and never in the process of somebody else.
+        """
+        self._before_finish.append(call)
+
     def finish(
         self, state: protocol.EndState = "finished", message: str = "", timeout: float = 10.0
     ) -> Summary:
         """End the run and wait, up to the timeout, until all of it is delivered."""
         if self._closed is not None:
             return self._summary
+        while self._before_finish:
+            with self._quietly("what is measured at the end"):
+                self._before_finish.pop(0)()
         deadline = monotonic() + timeout
         self._system.stop(GRACE)
         with self._quietly("the end"):

@@ -20,6 +20,7 @@ from trainer.critics import build as build_critic
 from trainer.data import ImageSet, load
 from trainer.loop import Outcome, train
 from trainer.probes import Watch
+from trainer.probes.judging import Moment
 from trainer.randomness import Latents
 from trainer.recipes import RECIPES
 from trainer.stopping import Stopping
@@ -152,7 +153,7 @@ def test_the_latents_that_are_judged_are_none_that_were_trained_with(tmp_path: P
     assert watch.evaluator is not None
     judged: list[Tensor] = []
     G.register_forward_pre_hook(lambda _, inputs: judged.append(inputs[0]))
-    watch.evaluator.look()
+    watch.evaluator.look(Moment(1, 0))
     assert not torch.equal(judged[0], trained_with)
 
 

@@ -2,6 +2,7 @@
 need.
 """
 
+from .judges.beside import Beside
 from .watch import Evaluation, Watch
 
-__all__ = ["Evaluation", "Watch"]
+__all__ = ["Beside", "Evaluation", "Watch"]

@@ -5,21 +5,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from .judges import Judge
+from .judges import Described
 from .recorder import Series
 
-NETWORKS: Final = {"g": "generator", "d": "discriminator"}
+NETWORKS: Final = {"g": "generator", "d": "discriminator", "g_ema": "averaged generator"}
+#: What the detector takes a network's series for; it reads nothing of the others.
 ROLES: Final = {"g": "G", "d": "D"}
 
 
-def iteration_angles() -> Iterator[Series]:
-    for net, word in NETWORKS.items():
+def iteration_angles(networks: Iterable[str]) -> Iterator[Series]:
+    for net in networks:
+        word = NETWORKS[net]
         yield Series(
             name=f"angle/iter/{net}",
             unit="°",
             lower=0,
             upper=180,
-            role=f"S_{ROLES[net]}",
+            role=f"S_{ROLES[net]}" if net in ROLES else None,
             help=f"Stability: how far the {word}'s weights turned during one generator step, as the angle "
             "between them before and after. Good: settles and stays low. A leap by an order of magnitude "
             "is an early sign of collapse.",
@@ -28,13 +30,14 @@ def iteration_angles() -> Iterator[Series]:
 
 def epoch_angles(layers: dict[str, Iterable[str]]) -> Iterator[Series]:
     """``layers``: names of each network's layers."""
-    for net, word in NETWORKS.items():
+    for net, of_net in layers.items():
+        word = NETWORKS[net]
         yield Series(
             name=f"angle/epoch/{net}",
             unit="°",
             lower=0,
             upper=180,
-            role=f"S_{ROLES[net]}_ep",
+            role=f"S_{ROLES[net]}_ep" if net in ROLES else None,
             help=f"Stability: how far the {word}'s weights turned since the mark before, as the angle "
             "between them then and now. Good: falls and settles. A leap that stays says that training "
             "left the place where it was good.",
@@ -42,7 +45,7 @@ def epoch_angles(layers: dict[str, Iterable[str]]) -> Iterator[Series]:
         yield Series(
             name=f"weight_norm/{net}",
             lower=0,
-            role=f"wn_{ROLES[net]}",
+            role=f"wn_{ROLES[net]}" if net in ROLES else None,
             help=f"Length of the {word}'s weights, all of its matrices and kernels as one vector. Good: "
             "grows slowly. The longer they are, the smaller the angle that the same update makes.",
         )
@@ -53,7 +56,7 @@ def epoch_angles(layers: dict[str, Iterable[str]]) -> Iterator[Series]:
             "its weights over their length then. Good: well under 1, and falling. Unlike the angle it "
             "also sees a change of length.",
         )
-        for layer in layers[net]:
+        for layer in of_net:
             yield Series(
                 name=f"angle/layer/{net}/{layer}",
                 unit="°",
@@ -86,7 +89,7 @@ def gradient_norms(*, is_normalized: bool) -> Iterator[Series]:
             )
 
 
-def judged(judges: Iterable[Judge], n: int, n_real: int) -> Iterator[Series]:
+def judged(judges: Iterable[Described], n: int, n_real: int) -> Iterator[Series]:
     """The roles Q and D have the first judges that give quality and modes."""
     roles = {"Q", "D"}
     for judge in judges:
@@ -95,7 +98,7 @@ def judged(judges: Iterable[Judge], n: int, n_real: int) -> Iterator[Series]:
             roles -= {series.role or ""}
 
 
-def _quality_of(judge: Judge, n: int) -> Iterator[Series]:
+def _quality_of(judge: Described, n: int) -> Iterator[Series]:
     if not judge.gives_quality:
         return
     yield _of(
@@ -115,9 +118,18 @@ def _quality_of(judge: Judge, n: int) -> Iterator[Series]:
         upper=0.5,
         help="Standard error of Q: the samples' standard deviation over the root of their number.",
     )
+    yield _of(
+        judge,
+        "recognized",
+        n,
+        upper=1,
+        direction="higher",
+        help="Share of samples that the judge takes for what they should be at all (q over one half). Good: "
+        "near 1. While it is low, modes are told apart among things that are none, and D means little.",
+    )
 
 
-def _diversity_of(judge: Judge, n: int, n_real: int) -> Iterator[Series]:
+def _diversity_of(judge: Described, n: int, n_real: int) -> Iterator[Series]:
     if judge.m is None:
         return
     most = math.log(judge.m)
@@ -174,9 +186,19 @@ def _diversity_of(judge: Judge, n: int, n_real: int) -> Iterator[Series]:
     )
 
 
-def _of(judge: Judge, name: str, n: int, **facts: Any) -> Series:
+def _of(judge: Described, name: str, n: int, **facts: Any) -> Series:
     return Series(name=f"{name}/{judge.name}", lower=0, judge=judge.name, m=judge.m, n=n, **facts)
 
 
-def _samples(judge: Judge, n: int) -> str:
+def _samples(judge: Described, n: int) -> str:
     return f"{n} samples from latents that never change. {judge.help}"
+
+
+def skipped_evaluations() -> Series:
+    return Series(
+        name="skipped_evaluations",
+        lower=0,
+        direction="lower",
+        help="How many marks were not judged, because the judges, who work beside training, were still busy "
+        "with earlier ones. Good: 0 or few. Every second mark: judging takes longer than an epoch.",
+    )

@@ -8,10 +8,12 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from .judges import Judge, Scores
+from .judges import Judge, seats
+from .judges.beside import Beside
+from .judging import Here, Panel
 from .probe import Batch, Probe, Subject
 from .registry import PROBES, Every
-from .sample_grid import LatentSource, normal_latents
+from .sample_grid import LatentSource, Sampler, normal_latents
 from .undisturbed import undisturbed
 
 #: What is measured unless ``every`` says otherwise.
@@ -41,9 +43,12 @@ def schedule(every: Mapping[str, Every]) -> dict[str, Every]:
     return {**SCHEDULE, **every}
 
 
-def missing(probe: str, wanted: str) -> TypeError:
-    """That ``probe`` was not given what it needs."""
-    return TypeError(f'the probe {probe!r} needs {wanted}; or go without it: every={{"{probe}": None}}')
+def missing(probes: Sequence[str], wanted: str) -> TypeError:
+    """That ``probes`` were not given what they need."""
+    named = " and ".join(map(repr, probes))
+    need = f"the probes {named} need" if len(probes) > 1 else f"the probe {named} needs"
+    without = ", ".join(f'"{probe}": None' for probe in probes)
+    return TypeError(f"{need} {wanted}; or go without: every={{{without}}}")
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
@@ -71,45 +76,60 @@ def batch_of(given: Tensor | tuple[Tensor, ...]) -> Batch:
     return Batch(images.detach(), tuple(condition.detach() for condition in conditions))
 
 
-def rehearse(subject: Subject, probes: Mapping[str, Probe], judges: Sequence[Judge], *, draws: bool) -> None:
-    """Call everything once with two images, so that what does not fit is known now and not at the end of an
-    epoch.
-    """
+def sampler_of(
+    G: nn.Module, z: int | Sequence[int] | LatentSource | None, seed: int, every: Mapping[str, Every]
+) -> Sampler | None:
+    """What draws the samples; None if nothing needs any."""
+    wanting = [probe for probe in ("quality", "samples") if every[probe]]
+    if z is None and wanting:
+        raise missing(wanting, "z=..., what G takes for one sample")
+    return None if z is None else Sampler(G, latent_source(z), seed)
+
+
+def panel_of(judge: Judge | Sequence[Judge] | Beside, subject: Subject, every: Mapping[str, Every]) -> Panel:
+    """Those who judge, if quality is to be measured, after a rehearsal."""
+    assert subject.sampler
+    samples = drawn(subject.sampler, 2)
+    if not every["quality"]:
+        return Here()
+    if judge == ():
+        raise missing(["quality"], "judge=..., what scores samples")
+    if subject.real is None:
+        raise missing(["quality"], "real=..., images to compare with")
+    panel = judge.open(samples.device) if isinstance(judge, Beside) else Here(seats(judge))
+    with undisturbed(), torch.no_grad():
+        for images in (samples, subject.real[:2].to(samples.device)):
+            panel.rehearse(images)
+    return panel
+
+
+def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> None:
+    """Call every probe once with two images: what does not fit is known now and not in mid-training."""
     if subject.sampler is None:
         return
-    with undisturbed(subject.sampler.G, subject.G, subject.D, subject.critic):
+    batch = Batch(drawn(subject.sampler, 2))
+    with undisturbed(subject.G, subject.D, subject.critic):
+        for name, probe in probes.items():
+            try:
+                probe.measure(batch, batch)
+            except (TypeError, ValueError, RuntimeError, IndexError) as error:
+                raise ValueError(
+                    f"the probe {name!r} needs a critic that is called with images and differentiable by "
+                    f'them: {error}. Pass critic=..., or go without: every={{"{name}": None}}'
+                ) from error
+
+
+def drawn(sampler: Sampler, n: int) -> Tensor:
+    """``n`` samples, if G can draw any."""
+    with undisturbed(sampler.G):
         try:
-            images = next(subject.sampler.batches(2))
+            images = next(sampler.batches(n))
         except (TypeError, ValueError, RuntimeError, IndexError) as error:
             raise ValueError(
                 f"G cannot draw samples from z: {error}. Pass z=..., what G takes for one sample"
             ) from error
-        if images.dim() != 4 or (draws and images.shape[1] not in {1, 3}):
-            raise ValueError(f"G draws {list(images.shape)}: only images [N, 1 or 3, H, W] can be shown")
-        with torch.no_grad():
-            for judge in judges:
-                _check(judge, judge.score(images))
-        for name, probe in probes.items():
-            try:
-                probe.measure(Batch(images), Batch(images))
-            except (TypeError, ValueError, RuntimeError, IndexError) as error:
-                raise ValueError(
-                    f"{name} need a critic that is called with images and differentiable by them: {error}. "
-                    f'Pass critic=..., or every={{"{name}": None}} to go without'
-                ) from error
-
-
-def _check(judge: Judge, scores: object) -> None:
-    """Whether what it says of two images is what it says that it says."""
-    if not isinstance(scores, Scores):
-        raise TypeError(f"judge {judge.name}: score() must return Scores(quality, mode)")
-    for what, given, promised in (
-        ("quality", scores.quality, judge.gives_quality),
-        ("mode", scores.mode, judge.m is not None),
-    ):
-        if (given is not None) != promised or (given is not None and given.shape != (2,)):
-            found = "no" if given is None else list(given.shape)
-            raise ValueError(
-                f"judge {judge.name} has gives_quality={judge.gives_quality} and m={judge.m}, and of two "
-                f"images it gives {found} {what}"
-            )
+    if images.dim() != 4 or images.shape[1] not in {1, 3}:
+        raise ValueError(
+            f"G draws {list(images.shape)}: only images [N, 1 or 3, H, W] can be shown and judged"
+        )
+    return images

@@ -26,3 +26,11 @@ def quality(scores: Tensor) -> Quality:
     """Q of ``scores`` ``[N]``, one a sample. NaN scores make it NaN."""
     scores = scores.detach().to(torch.float64)
     return Quality(scores.mean(), scores.std(correction=0) / len(scores) ** 0.5)
+
+
+def recognized(scores: Tensor) -> Tensor:
+    """The share of ``scores`` ``[N]`` over one half: how many samples are taken for a thing of the data set
+    at all, without which their modes mean nothing. NaN scores make it NaN.
+    """
+    scores = scores.detach().to(torch.float64)
+    return torch.where(scores.isnan(), scores, (scores > 0.5).double()).mean()

@@ -2,13 +2,14 @@
 it is there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from torch import Tensor
 
-from .gradient_norms import DISTRIBUTION_FIELDS
+#: What a distribution holds, in this order: quantiles, then the mean and how many samples there were.
+DISTRIBUTION_FIELDS: Final = ("min", "p1", "p5", "p25", "p50", "p75", "p95", "p99", "max", "mean", "n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +86,18 @@ class Recorder:
         self,
         name: str,
         pixels: Tensor,
-        step: int,
-        *,
-        mark: int | None = None,
-        caption: str = "",
-        scores: Sequence[float] = (),
+        moment: tuple[int, int],
+        caption: str,
+        scores: Sequence[float],
     ) -> None:
+        step, mark = moment
         said = {"mark": mark, "caption": caption, "scores": scores} if self._has_marks else {}
         self.run.log_images(name, pixels, step=step, **said)
+
+    def before_finish(self, call: Callable[[], None]) -> None:
+        """Have the run call this before it ends. One that cannot leaves it to the loop."""
+        if hasattr(self.run, "before_finish"):
+            self.run.before_finish(call)
 
     def _naming(self, mark: int | None) -> dict[str, int]:
         return {"mark": mark} if self._has_marks and mark is not None else {}

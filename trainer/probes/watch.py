@@ -1,6 +1,6 @@
 """Three lines in anybody's training loop that measure it.
 
-    watch = Watch(G, D, run, critic=h, real=images, judge=digits_judge(), z=128)
+    watch = Watch(G, D, run, critic=h, real=loader, judge=digits_judge(), z=128)
     ...
     watch.step(real=x, fake=g)      # after every generator step, with the last batches
     watch.epoch()                   # at epoch ends: an evaluation mark
@@ -12,47 +12,57 @@ warning, and never the training.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
-from . import declarations
-from .angles import WeightTrace, layers_of
 from .evaluation import Evaluator
 from .judges import Judge
-from .preparation import batch_of, latent_source, missing, rehearse, schedule, unwrapped
+from .judges.beside import Beside
+from .judging import Moment
+from .preparation import batch_of, missing, panel_of, rehearse, sampler_of, schedule, unwrapped
 from .probe import Batch, Score, Subject
 from .real_images import draw_real
 from .recorder import Recorder, Series
 from .registry import PROBES, Every
-from .sample_grid import LatentSource, Sampler
+from .sample_grid import LatentSource
+from .saturation import Limits
+from .stability import Stability
 from .undisturbed import undisturbed
 
 logger = logging.getLogger(__name__)
 
+#: How long the end of a run waits for judges beside training, in seconds.
+PATIENCE: Final = 60.0
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The mark that ``epoch`` made, and the numbers that name it, by series."""
+    """The mark that ``epoch`` made."""
 
     mark: int
+    #: What is known of it already, by series. Judges beside training, and those on a GPU, answer later.
     values: Mapping[str, float | Tensor]
 
 
 class Watch:
     """Measures a GAN while it trains, and logs what it measures into ``run``.
 
-    G, D:       the trained networks, also inside DistributedDataParallel or torch.compile.
+    G, D:       the trained networks, also inside DistributedDataParallel or torch.compile. Of several
+                processes one watches.
     run:        what ``monitor.init`` returns, or anything with ``log`` and ``log_images``.
     critic:     what the loss sees of D, called with images (a normalized critic). Default: D itself.
     generator_loss: what the generator minimizes, of the critic's scores of its samples, [N] -> [N] or [].
+    saturation: where scores end to matter (``saturation.Limits``), for the share of those beyond.
     G_ema:      the generator that is sampled and judged. Default: G.
     real:       real images to compare with, in [-1, 1] or uint8: a tensor [N, C, H, W], a dataset or its
                 loader.
     judge:      scores samples (``judges/``), or several: Q and D are each the first one's that gives them.
+                ``Beside(judges)`` has them judge in a process of their own, so that training does not wait.
     z:          what G takes for one sample: its latent's size, or shape, or (n, generator) -> inputs.
     every:      changes of ``preparation.SCHEDULE``, as {"gradient_norms": 100, "quality": None}.
     n_eval:     how many samples are judged at a mark, and how many real images once.
@@ -69,9 +79,10 @@ class Watch:
         *,
         critic: Score | None = None,
         generator_loss: Callable[[Tensor], Tensor] | None = None,
+        saturation: Limits | None = None,
         G_ema: nn.Module | None = None,
         real: object = None,
-        judge: Judge | Sequence[Judge] = (),
+        judge: Judge | Sequence[Judge] | Beside = (),
         z: int | Sequence[int] | LatentSource | None = None,
         every: Mapping[str, Every] | None = None,
         n_eval: int = 1000,
@@ -84,43 +95,36 @@ class Watch:
         self.steps = 0
         self.marks = 0
         critic = None if critic is D else critic
-        G, D = unwrapped(G), unwrapped(D)
-        layers = {"g": layers_of(G, everything=everything), "d": layers_of(D, everything=everything)}
-        if not all(layers.values()) and (self.every["angles"] or self.every["epoch_angles"]):
-            raise ValueError(
-                "G or D has no weight with two or more dimensions: pass everything=True for angles of all"
-            )
-        self.step_traces = {net: WeightTrace(layers[net], "device") for net in layers if self.every["angles"]}
-        self.epoch_traces = {
-            net: WeightTrace(layers[net], "host") for net in layers if self.every["epoch_angles"]
-        }
-        judges = tuple(judge) if isinstance(judge, Sequence) else (judge,)
-        judges = judges if self.every["quality"] else ()
-        if self.every["quality"] and not judges:
-            raise missing("quality", "judge=..., what scores samples")
-        if judges and real is None:
-            raise missing("quality", "real=..., images to compare with")
-        if z is None and (judges or self.every["samples"]):
-            raise missing("quality" if judges else "samples", "z=..., what G takes for one sample")
-        sampled = G if G_ema is None else unwrapped(G_ema)
+        networks = {"g": unwrapped(G), "d": unwrapped(D)}
+        if G_ema is not None and unwrapped(G_ema) is not networks["g"]:
+            networks["g_ema"] = unwrapped(G_ema)
+        self.stability = Stability(networks, self.every, everything=everything)
         self.subject = Subject(
-            G,
-            D,
-            critic=D if critic is None else critic,
+            networks["g"],
+            networks["d"],
+            critic=networks["d"] if critic is None else critic,
             generator_loss=generator_loss,
-            sampler=None if z is None else Sampler(sampled, latent_source(z), seed),
+            saturation=saturation,
+            sampler=sampler_of(networks.get("g_ema", networks["g"]), z, seed, self.every),
             real=None if real is None else draw_real(real, n_eval, seed),
         )
         #: Probes of the critic that still work, and the last batches for them.
         self.probes = {name: listed.make(self.subject) for name, listed in PROBES.items() if self.every[name]}
         self.batches: tuple[Batch, Batch] | None = None
-        rehearse(self.subject, self.probes, judges, draws=bool(self.every["samples"]))
         self.evaluator: Evaluator | None = None
-        if self.subject.sampler and (judges or self.every["samples"]):
-            shown = n_grid if self.every["samples"] else 0
-            self.evaluator = Evaluator(self.subject.sampler, judges, self.subject.real, n_eval, shown)
+        if self.subject.sampler and (self.every["quality"] or self.every["samples"]):
+            panel = panel_of(judge, self.subject, self.every)
+            self.evaluator = Evaluator(
+                self.subject.sampler,
+                panel,
+                self.subject.real,
+                n_eval,
+                n_grid if self.every["samples"] else 0,
+            )
+        rehearse(self.subject, self.probes)
         for series in self._series():
             self.recorder.declare(series)
+        self.recorder.before_finish(self.finish)
 
     def step(
         self,
@@ -136,11 +140,13 @@ class Watch:
         """
         self.steps = self.steps + 1 if step is None else step
         with self._survives("angles"):
-            self._iteration_angles()
+            self.recorder.log(self.stability.step(self.steps), self.steps)
+        if self.evaluator and self.evaluator.expects_answers():
+            self._record_looks()
         if not self.probes:
             return
         if real is None or fake is None:
-            raise missing(next(iter(self.probes)), "step(real=x, fake=g), the last batches")
+            raise missing(list(self.probes), "step(real=x, fake=g), the last batches")
         self.batches = batch_of(real), batch_of(fake)
         for name in [name for name in self.probes if self._is_due(name)]:
             with self._survives(name):
@@ -155,37 +161,41 @@ class Watch:
         """
         step = self.steps if step is None else step
         self.marks += 1
-        expects = [series.role for series in self._at_marks() if series.role]
-        mark = self.recorder.mark(step, self.marks if epoch is None else epoch, images_seen, expects)
+        self._record_looks()
+        judges = self.evaluator is not None and self.evaluator.judges_next()
+        expected = [*self.stability.of_marks(), *(self._judged() if judges else ())]
+        roles = [series.role for series in expected if series.role]
+        mark = self.recorder.mark(step, self.marks if epoch is None else epoch, images_seen, roles)
         values: dict[str, float | Tensor] = {}
         with self._survives("epoch_angles"):
-            values |= self._epoch_angles()
+            values |= self.stability.mark()
         for name in [name for name in self.probes if self.every[name] == "epoch"]:
             with self._survives(name):
                 values |= self._measured(name)
-        with self._survives("quality", "samples"):
-            values |= self._look(step, mark)
+        values |= self._look(Moment(step, mark))
         self.recorder.log(values, step, mark)
         return Evaluation(mark, values)
 
+    def finish(self) -> None:
+        """At the end of the run, which ``monitor``'s does by itself: wait for what is still being judged."""
+        if not self.evaluator:
+            return
+        self.evaluator.wait(PATIENCE)
+        self._record_looks()
+        if self.evaluator and (unanswered := self.evaluator.dismiss()):
+            logger.warning("%d marks stay unjudged: the run has ended %g s ago", len(unanswered), PATIENCE)
+
     def state_dict(self) -> dict[str, Any]:
         """What a training that goes on from a checkpoint needs to log the very same numbers."""
-        return {
-            "steps": self.steps,
-            "marks": self.marks,
-            "step_traces": {net: trace.state_dict() for net, trace in self.step_traces.items()},
-            "epoch_traces": {net: trace.state_dict() for net, trace in self.epoch_traces.items()},
-        }
+        skipped = self.evaluator.skipped if self.evaluator else 0
+        return {"steps": self.steps, "marks": self.marks, "skipped": skipped, **self.stability.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """After the networks have theirs: a probe that the checkpoint did not have begins from them."""
         self.steps, self.marks = state.get("steps", 0), state.get("marks", 0)
-        for key, traces in (("step_traces", self.step_traces), ("epoch_traces", self.epoch_traces)):
-            for net, trace in traces.items():
-                if net in state.get(key, {}):
-                    trace.load_state_dict(state[key][net])
-                else:
-                    trace.remember()
+        if self.evaluator:
+            self.evaluator.skipped = state.get("skipped", 0)
+        self.stability.load_state_dict(state)
 
     @contextmanager
     def _survives(self, *probes: str) -> Iterator[None]:
@@ -193,72 +203,62 @@ class Watch:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, the training goes on
-            logger.warning("%s cannot be measured any more: %r", " and ".join(probes), error)
-            self.every |= dict.fromkeys(probes)
-            self.probes = {name: probe for name, probe in self.probes.items() if name not in probes}
-            if "angles" in probes:
-                self.step_traces = {}
-            if "epoch_angles" in probes:
-                self.epoch_traces = {}
-            if "quality" in probes:
+            self._give_up(repr(error), *probes)
+
+    def _give_up(self, problem: str, *probes: str) -> None:
+        logger.warning("%s cannot be measured any more: %s", " and ".join(probes), problem)
+        self.every |= dict.fromkeys(probes)
+        self.probes = {name: probe for name, probe in self.probes.items() if name not in probes}
+        self.stability.forget(*probes)
+        if self.evaluator and "quality" in probes:
+            roles = [series.name for series in self._judged() if series.role]
+            for moment in self.evaluator.dismiss():
+                # They were expected: a gap that is known ends the waiting for them.
+                self.recorder.log(dict.fromkeys(roles, math.nan), *moment)
+            if "samples" in probes:
                 self.evaluator = None
 
-    def _look(self, step: int, mark: int) -> Mapping[str, float | Tensor]:
+    def _look(self, moment: Moment) -> Mapping[str, float | Tensor]:
+        """Draw samples; returns what is known of them at once."""
         if not self.evaluator:
             return {}
-        look = self.evaluator.look()
-        if self.every["samples"]:
-            caption = "Samples from latents that never change"
-            self.recorder.log_images(
-                "samples", look.pixels, step, mark=mark, caption=caption, scores=look.scores
-            )
-        return look.values
-
-    def _is_due(self, probe: str, ahead: int = 0) -> bool:
-        every = self.every[probe]
-        return isinstance(every, int) and (self.steps + ahead) % every == 0
-
-    def _iteration_angles(self) -> None:
-        """Always the turn of a single generator step, however rarely it is measured."""
-        turns = (
-            {net: trace.turn() for net, trace in self.step_traces.items()} if self._is_due("angles") else {}
-        )
-        if turns:
-            self.recorder.log({f"angle/iter/{net}": turn.angle for net, turn in turns.items()}, self.steps)
-        if self._is_due("angles", ahead=1):
-            for net, trace in self.step_traces.items():
-                trace.remember(turns[net].norm if net in turns else None)
-
-    def _epoch_angles(self) -> dict[str, float | Tensor]:
         values: dict[str, float | Tensor] = {}
-        for net, trace in self.epoch_traces.items():
-            turn = trace.turn()
-            values[f"angle/epoch/{net}"] = turn.angle
-            values[f"weight_norm/{net}"] = turn.norm
-            values[f"relative_update/{net}"] = turn.relative_update
-            values |= {f"angle/layer/{net}/{layer}": part.angle for layer, part in trace.turns().items()}
-            trace.remember(turn.norm)
-        return values
+        with self._survives("quality", "samples"):
+            values |= self.evaluator.look(moment)
+        return values | self._record_looks(moment)
+
+    def _record_looks(self, now: Moment | None = None) -> dict[str, float | Tensor]:
+        """Log what the judges have said since. Returns instead what belongs to ``now``."""
+        of_now: dict[str, float | Tensor] = {}
+        for look in list(self.evaluator.looks()) if self.evaluator else ():
+            if look.moment:
+                for grid in look.grids:
+                    self.recorder.log_images(grid.name, grid.pixels, look.moment, grid.caption, grid.scores)
+                if look.moment == now:
+                    of_now |= look.values
+                else:
+                    self.recorder.log(look.values, *look.moment)
+            if look.problem and self.every["quality"]:
+                self._give_up(look.problem, "quality")
+        return of_now
+
+    def _is_due(self, probe: str) -> bool:
+        every = self.every[probe]
+        return isinstance(every, int) and self.steps % every == 0
 
     def _measured(self, name: str) -> Mapping[str, Tensor]:
         if self.batches is None:
-            raise missing(name, "a step(real=x, fake=g) before the first epoch()")
+            raise missing([name], "a step(real=x, fake=g) before the first epoch()")
         with undisturbed(self.subject.G, self.subject.D, self.subject.critic):
             return self.probes[name].measure(*self.batches)
 
     def _series(self) -> Iterator[Series]:
-        if self.every["angles"]:
-            yield from declarations.iteration_angles()
+        yield from self.stability.of_steps()
         for probe in self.probes.values():
             yield from probe.series()
-        yield from self._at_marks()
+        yield from self.stability.of_marks()
+        yield from self._judged()
 
-    def _at_marks(self) -> Iterator[Series]:
-        if self.epoch_traces:
-            yield from declarations.epoch_angles(
-                {net: trace.layers for net, trace in self.epoch_traces.items()}
-            )
+    def _judged(self) -> Iterator[Series]:
         if self.evaluator:
-            yield from declarations.judged(
-                self.evaluator.judges, self.evaluator.n_eval, self.evaluator.n_real
-            )
+            yield from self.evaluator.series()

@@ -14,34 +14,20 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import monitor
 from tests.reference import angles_twin, distribution_twin, diversity_twin
+from tests.trainer.probes.benched import Quadrants
 from tests.trainer.probes.notebook import Bare, Notebook
 from tests.trainer.probes.test_angles import Largest
 from trainer.critics import GradientNormalizedCritic
 from trainer.probes import Watch
-from trainer.probes.gradient_norms import DISTRIBUTION_FIELDS
+from trainer.probes.critic_declarations import SIDES
 from trainer.probes.judges import Scores
-from trainer.probes.registry import Every
+from trainer.probes.recorder import DISTRIBUTION_FIELDS
+from trainer.probes.registry import PROBES, Every
 
 Z = 6
 REAL = torch.rand(50, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
-OFTEN: Mapping[str, Every] = {"angles": 1, "gradient_norms": 2}
-
-
-class Quadrants:
-    """A judge without weights: the brightest quarter of an image is its mode, its light its quality."""
-
-    name = "quadrants"
-    gives_quality = True
-    m: int | None = 4
-    help = "Judged by quarters."
-
-    def score(self, images: Tensor) -> Scores:
-        if images.shape[-2:] != (4, 4):
-            raise ValueError(f"quadrants judges images of 4x4, not {list(images.shape)}")
-        torch.rand(3)  # a careless judge
-        brightness = nn.functional.avg_pool2d(images.mean(1, keepdim=True), 2).flatten(1)
-        best, mode = brightness.max(dim=1)
-        return Scores((best + 1) / 2, torch.where(best.isnan(), -1, mode))
+#: Of the probes of the critic only the oldest, often.
+OFTEN: Mapping[str, Every] = dict.fromkeys(PROBES) | {"angles": 1, "gradient_norms": 2}
 
 
 def generator() -> nn.Module:
@@ -154,8 +140,9 @@ def test_every_series_that_is_logged_says_what_it_is_and_none_is_declared_in_vai
             for net in "gd"
         ),
         *("angle/layer/g/0", "angle/layer/g/4", "angle/layer/d/0", "angle/layer/d/3"),
-        *(f"{name}/{side}" for name in ("gradient_norm", "gradient_norm_raw") for side in ("real", "fake")),
+        *(f"{name}/{side}" for name in ("gradient_norm", "gradient_norm_raw") for side in SIDES),
         *(f"quality{end}/quadrants" for end in ("", "_se")),
+        "recognized/quadrants",
         *(f"diversity{end}/quadrants" for end in ("", "_se", "_share", "_real")),
         *("modes_seen/quadrants", "shrinkage/quadrants"),
     }
@@ -252,7 +239,7 @@ def test_angles_and_lengths_are_those_of_the_slow_twin() -> None:
 
 def test_however_rarely_it_is_measured_the_iteration_angle_is_that_of_one_step() -> None:
     always, rarely, training = Notebook(), Notebook(), Training()
-    watches = [training.watch(always), training.watch(rarely, every={"angles": 3})]
+    watches = [training.watch(always), training.watch(rarely, every={**OFTEN, "angles": 3})]
     for _ in range(9):
         real, fake = training.step()
         for watch in watches:
@@ -263,7 +250,7 @@ def test_however_rarely_it_is_measured_the_iteration_angle_is_that_of_one_step()
 
 def test_gradient_norms_are_those_of_one_sample_at_a_time() -> None:
     run, training = Notebook(), Training(normalized=True)
-    watch = training.watch(run, every={"gradient_norms": 1})
+    watch = training.watch(run, every={**OFTEN, "gradient_norms": 1})
     real, fake = training.step()
     watch.step(real=real, fake=fake)
     for name, score in {"gradient_norm": training.critic, "gradient_norm_raw": training.D}.items():
@@ -341,12 +328,29 @@ def test_quality_and_diversity_may_come_from_different_judges_of_the_same_sample
     judged = {name for name in apart.names() if name.endswith(("/faces", "/people"))}
     assert judged == {
         *(f"quality{end}/faces" for end in ("", "_se")),
+        "recognized/faces",
         *(f"diversity{end}/people" for end in ("", "_se", "_share", "_real")),
         *("modes_seen/people", "shrinkage/people"),
     }
     assert apart.declared["quality/faces"]["role"] == "Q"
     assert apart.declared["diversity/people"]["role"] == "D"
     assert apart.images[0]["scores"] == together.images[0]["scores"]
+
+
+def test_the_best_and_the_worst_of_all_that_were_judged_are_shown_with_their_quality() -> None:
+    run, training = Notebook(), Training()
+    training.watch(run).epoch()
+    shown = {image["name"]: image for image in run.images}
+    best, worst = shown["samples/best"], shown["samples/worst"]
+    assert best["pixels"].shape == worst["pixels"].shape == (16, 4, 4)
+    assert best["scores"] == sorted(best["scores"], reverse=True)
+    assert worst["scores"] == sorted(worst["scores"])
+    assert max(worst["scores"]) <= min(best["scores"])
+    assert best["scores"][0] >= max(shown["samples"]["scores"])
+    of_best = best["pixels"].float()[:, None] / 127.5 - 1
+    quality = Quadrants().score(of_best).quality
+    assert quality is not None
+    assert quality.tolist() == pytest.approx(best["scores"], abs=0.01)
 
 
 def test_of_several_judges_the_first_that_gives_it_has_the_role() -> None:
@@ -372,7 +376,7 @@ def test_the_averaged_generator_is_the_one_that_is_judged() -> None:
 
 def test_nan_in_the_weights_is_nan_in_every_series_and_never_0() -> None:
     run, training = Notebook(), Training(normalized=True)
-    watch = training.watch(run, every={"gradient_norms": 1})
+    watch = training.watch(run, every={**OFTEN, "gradient_norms": 1})
     real, fake = training.step()
     with torch.no_grad():
         for parameter in [*training.G.parameters(), *training.D.parameters()]:
@@ -415,7 +419,7 @@ def test_a_training_that_goes_on_from_a_checkpoint_logs_the_same_numbers() -> No
 
 def test_a_probe_that_the_checkpoint_did_not_have_begins_from_the_weights_as_they_are() -> None:
     training = Training()
-    state = training.watch(Notebook(), every={"angles": None, "epoch_angles": None}).state_dict()
+    state = training.watch(Notebook(), every={**OFTEN, "angles": None, "epoch_angles": None}).state_dict()
     run = Notebook()
     watch = training.watch(run)
     training.step()
@@ -434,7 +438,7 @@ def test_a_measured_step_waits_for_no_number() -> None:
         def log_distribution(self, name: str, values: Any, *, step: int, mark: int | None = None) -> None:
             pass
 
-    watch = training.watch(Silent(), every={"gradient_norms": 1})
+    watch = training.watch(Silent(), every={**OFTEN, "gradient_norms": 1})
     real, fake = training.step()
     with Largest() as seen:
         watch.step(real=real, fake=fake)
@@ -449,7 +453,9 @@ def test_a_run_needs_no_more_than_log_and_log_images() -> None:
         name for name, _ in numbers
     }
     assert numbers["gradient_norm/fake/n", 10] == 16
-    assert [step for _, step, _ in run.images] == [5, 10]
+    assert [(name, step) for name, step, _ in run.images] == [
+        (name, step) for step in (5, 10) for name in ("samples", "samples/best", "samples/worst")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -537,7 +543,7 @@ def test_gradient_norms_want_the_last_batches_from_the_first_step_on() -> None:
 def test_angles_alone_need_nothing_but_the_networks() -> None:
     run, training = Notebook(), Training()
     watch = Watch(
-        training.G, training.D, run, every={"gradient_norms": None, "quality": None, "samples": None}
+        training.G, training.D, run, every=dict.fromkeys(PROBES) | {"quality": None, "samples": None}
     )
     training.step()
     watch.step()
@@ -549,7 +555,7 @@ def test_angles_alone_need_nothing_but_the_networks() -> None:
 def test_samples_alone_need_no_judge() -> None:
     run, training = Notebook(), Training()
     watch = Watch(
-        training.G, training.D, run, z=Z, every={"gradient_norms": None, "quality": None}, n_grid=70
+        training.G, training.D, run, z=Z, every=dict.fromkeys(PROBES) | {"quality": None}, n_grid=70
     )
     watch.epoch()
     assert run.images[0]["pixels"].shape == (70, 4, 4)
@@ -566,13 +572,13 @@ def test_the_monitors_own_client_takes_all_of_it(tmp_path: Path) -> None:
 
 
 class Forgetful(Quadrants):
-    """A judge that breaks after the rehearsal, the real images and the two batches of one mark."""
+    """A judge that breaks after two rehearsals, the real images and the two batches of one mark."""
 
     calls = 0
 
     def score(self, images: Tensor) -> Scores:
         self.calls += 1
-        if self.calls > 4:
+        if self.calls > 5:
             raise RuntimeError("out of memory")
         return super().score(images)
 
@@ -587,9 +593,10 @@ def test_a_probe_that_fails_in_mid_training_is_left_out_and_changes_nothing(
     alone = Training()
     train(alone, None, 15)
     assert all(torch.equal(a, b) for a, b in zip(bits, alone.bits(), strict=True))
-    assert len(run.series("quality/quadrants")) == 1
+    assert [math.isnan(value) for value in run.series("quality/quadrants")] == [False, True]
     assert len(run.series("angle/epoch/g")) == 3
     assert [mark["expects"].count("Q") for mark in run.marks] == [1, 1, 0]
     assert [record.message for record in caplog.records] == [
-        "quality and samples cannot be measured any more: RuntimeError('out of memory')"
+        "quality cannot be measured any more: RuntimeError('out of memory')"
     ]
+    assert [image["step"] for image in run.images if image["name"] == "samples"] == [5, 10, 15]

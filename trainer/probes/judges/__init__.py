@@ -21,10 +21,8 @@ class Scores(NamedTuple):
     mode: Tensor | None
 
 
-class Judge(Protocol):
-    """Anything that scores images. It is called without gradients, and with torch's generators put back
-    afterwards.
-    """
+class Described(Protocol):
+    """What is known of a judge, wherever it works."""
 
     @property
     def name(self) -> str:
@@ -42,11 +40,26 @@ class Judge(Protocol):
     def help(self) -> str:
         """What it is and how far it can be trusted, for the page."""
 
+
+class Judge(Described, Protocol):
+    """Anything that scores images. It is called without gradients, and with torch's generators put back
+    afterwards.
+    """
+
     def score(self, images: Tensor) -> Scores:
-        """Of images ``[N, C, H, W]`` in [-1, 1].
+        """Of images ``[N, C, H, W]`` in [-1, 1], on whatever device.
 
         Raises ``ValueError`` for images that it cannot judge, saying which it can.
         """
+
+
+def seats(judges: Judge | Sequence[Judge]) -> tuple[Judge, ...]:
+    """One judge or several, as several with different names."""
+    several = tuple(judges) if isinstance(judges, Sequence) else (judges,)
+    names = [judge.name for judge in several]
+    if len(set(names)) < len(names):
+        raise ValueError(f"judges are told apart by their names, and these are {', '.join(names)}")
+    return several
 
 
 def joined(scores: Sequence[Scores]) -> Scores:
@@ -54,3 +67,19 @@ def joined(scores: Sequence[Scores]) -> Scores:
     qualities = [of.quality for of in scores if of.quality is not None]
     modes = [of.mode for of in scores if of.mode is not None]
     return Scores(torch.cat(qualities) if qualities else None, torch.cat(modes) if modes else None)
+
+
+def check(judge: Described, scores: object, n: int) -> None:
+    """Whether what it says of ``n`` images is what it says that it says."""
+    if not isinstance(scores, Scores):
+        raise TypeError(f"judge {judge.name}: score() must return Scores(quality, mode)")
+    for what, given, promised in (
+        ("quality", scores.quality, judge.gives_quality),
+        ("mode", scores.mode, judge.m is not None),
+    ):
+        if (given is not None) != promised or (given is not None and given.shape != (n,)):
+            found = "no" if given is None else list(given.shape)
+            raise ValueError(
+                f"judge {judge.name} has gives_quality={judge.gives_quality} and m={judge.m}, and of {n} "
+                f"images it gives {found} {what}"
+            )

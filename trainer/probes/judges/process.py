@@ -1,0 +1,81 @@
+"""The process that judges beside a training: ``python -m trainer.probes.judges.process``, see ``beside.py``.
+
+It reads pickled questions from its standard input and answers each on its standard output: first where to
+judge and with which judges, then batches of images. It ends when its input does.
+"""
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from . import Judge, Scores, joined, seats
+
+Batches = list[NDArray[np.float32]]
+#: Quality and mode.
+Arrays = tuple[NDArray[Any] | None, NDArray[Any] | None]
+
+
+class Court:
+    """Its judges, and where they get their images."""
+
+    def __init__(self) -> None:
+        self.judges: Sequence[Judge] = ()
+        self.device = torch.device("cpu")
+
+    def convene(self, luggage: bytes, device: str) -> list[tuple[str, bool, int | None, str]]:
+        brought = pickle.loads(luggage)  # noqa: S301  written by ourselves
+        is_factory = callable(brought) and not hasattr(type(brought), "score")
+        self.judges = seats(brought() if is_factory else brought)
+        self.device = torch.device(device)
+        return [(judge.name, judge.gives_quality, judge.m, judge.help) for judge in self.judges]
+
+    @torch.no_grad()
+    def score(self, batches: Batches) -> dict[str, Arrays]:
+        """Quality and mode of every image, by the judge's name."""
+        said: dict[str, list[Any]] = {judge.name: [] for judge in self.judges}
+        for batch in batches:
+            images = torch.from_numpy(batch).to(self.device)
+            for judge in self.judges:
+                said[judge.name].append(judge.score(images))
+        return {name: _arrays(joined(scores)) for name, scores in said.items()}
+
+
+def _arrays(scores: Scores) -> Arrays:
+    quality, mode = (None if part is None else part.cpu().numpy() for part in scores)
+    return quality, mode
+
+
+def main() -> None:
+    # The signals that end a training reach its whole group; what is queued is to be answered all the same.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(10)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a judge prints must not be taken for an answer
+    court = Court()
+    while True:
+        try:
+            question = pickle.load(sys.stdin.buffer)  # noqa: S301  written by ourselves
+        except EOFError:
+            return
+        answer: tuple[bool, object]
+        try:
+            answer = True, court.convene(*question) if isinstance(question, tuple) else court.score(question)
+        except Exception as error:  # noqa: BLE001  it is told there
+            answer = False, f"{type(error).__name__}: {error}"
+        try:
+            pickle.dump(answer, answers, protocol=5)
+            answers.flush()
+        except BrokenPipeError:
+            return
+
+
+if __name__ == "__main__":
+    main()
