@@ -16,6 +16,7 @@ from monitor.api import (
     alerts,
     commands,
     export,
+    false_alarms,
     health,
     images,
     ingest,
@@ -96,7 +97,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for part in (ingest, runs, query, export, images, commands, alerts, jobs, live):
+    for part in (ingest, runs, query, export, images, commands, alerts, false_alarms, jobs, live):
         api.include_router(part.router)
     api.add_api_route("/openapi.json", _describe, include_in_schema=False, response_class=Response)
     return api

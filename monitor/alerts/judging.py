@@ -26,7 +26,7 @@ from monitor.alerts.rule_judge import RuleJudge
 from monitor.alerts.rulebook import Entry, RuleBook, rules_for
 from monitor.alerts.turning_points import RULE, Watch
 from monitor.detection.rules.rule import Lost, Turning
-from monitor.store import alerts, detectors, rule_states
+from monitor.store import alerts, detectors, false_alarms, rule_states
 from monitor.store.alerts import Finding
 from monitor.store.database import Database
 from monitor.store.detectors import RunFacts
@@ -104,6 +104,10 @@ def _commit(
     changed = False
     for finding in judgement.findings:
         changed |= alerts.apply_finding(c, run_id, finding, channels, now)
+    if judgement.watch.mark is not None:
+        changed |= false_alarms.mark(
+            c, run_id, attempt=judgement.attempt, rule=RULE, reason=judgement.watch.mark, now=now
+        )
     if changed or judgement.watch.has_moved:
         # What the run says of how far it is judged is stale, too.
         alerts.raise_version(c, run_id)

@@ -1,16 +1,19 @@
 """The turning-point rule: feeds the detector the records of a run, mark after mark, and says what it found.
 
 A new attempt begins with a detector that has read its lineage up to where the attempt begins: it remembers
-the steady phase, and what was already told of the parent is not told again.
+the steady phase, and what was already told of the parent is not told again. A remedy with which the attempt
+began is an intervention.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
+from monitor.detection.guarantee import ARL, Guarantee
 from monitor.detection.records import SINCE_THE_MARK, EvaluationMark, Record, assemble, is_complete
 from monitor.detection.turning_point import STATE_VERSION, TurningPointDetector
 from monitor.store import detectors
@@ -50,6 +53,14 @@ class Watch:
             "n_eval": next((s.n for s in (quality, diversity) if s and s.n), None),
         }
         self._detector = TurningPointDetector(self._meta)
+        self._guarantee = Guarantee(self._meta)
+        #: Of the turning point that stands: its onset, and whether it has the e-detector's mark.
+        self._onset: int | None = None
+        self._is_marked = False
+        #: The record at which the e-detector last reached its bound.
+        self._crossed: int | None = None
+        #: What is said of the mark, where it fell on the page just read.
+        self.mark: str | None = None
 
     @classmethod
     def load(cls, c: Connection, run_id: str, segments: list[Segment]) -> Watch:
@@ -62,10 +73,14 @@ class Watch:
                 watch._restore(standing)
                 return watch
             watch._told = standing.cursor
-        for segment in segments[:-1]:
+        changed = detectors.attempts_with_remedy(c, run_id)
+        for segment, successor in pairwise(segments):
             watch._replay(c, segment)
+            if successor.attempt in changed:
+                watch._detector.intervene()
             # Stored at once, or all of the parents would be read again until the attempt's first mark.
             watch.has_moved = True
+        watch.mark = None
         return watch
 
     def read(self, c: Connection, *, is_over: bool) -> list[Finding]:
@@ -130,6 +145,7 @@ class Watch:
         self._recent = [*self._recent[1 - REMEMBERED :], (mark.step, mark.epoch)]
         self._last_step, self._usual = mark.step, arrived
         alert = self._detector.update(record)
+        self._note_mark(alert, has_crossed=self._guarantee.update(record))
         if alert is not None and alert["state"] == "resolved":
             return Finding(RULE, self.attempt, "clear", alert["sentence"])
         if alert is not None:
@@ -139,6 +155,20 @@ class Watch:
         if self._detector.firing or self._detector.silence:
             return None
         return Finding(RULE, self.attempt, "clear", "the signals came back")
+
+    def _note_mark(self, alert: dict[str, Any] | None, *, has_crossed: bool) -> None:
+        """The e-detector crosses before the alert or after it: it marks the turning point either way."""
+        if alert is not None:
+            self._onset = alert["onset"] if alert["state"] == "firing" else None
+            self._is_marked = False
+        if has_crossed:
+            self._crossed = self._detector.index
+        if self._onset is None or self._is_marked or self._crossed is None or self._crossed < self._onset:
+            return
+        self._is_marked = True
+        step, epoch = self._place(self._crossed)
+        where = f"epoch {epoch:g}" if epoch is not None else f"step {step}"
+        self.mark = f"e-detector at {where}: in healthy training one such mark in {ARL} evaluations at most"
 
     def _finding(self, observation: Any, alert: dict[str, Any]) -> Finding:
         onset_step, onset_epoch = self._place(alert["onset"])
@@ -170,6 +200,10 @@ class Watch:
     def _state(self) -> dict[str, Any]:
         return {
             "detector": self._detector.state(),
+            "guarantee": self._guarantee.state(),
+            "onset": self._onset,
+            "is_marked": self._is_marked,
+            "crossed": self._crossed,
             "told": self._told,
             "last_step": self._last_step,
             "usual": sorted(self._usual),
@@ -180,5 +214,7 @@ class Watch:
         state = standing.state
         self._cursor, self._told = standing.cursor, state["told"]
         self._detector = TurningPointDetector.from_state(state["detector"], self._meta)
+        self._guarantee.restore(state["guarantee"])
+        self._onset, self._is_marked, self._crossed = state["onset"], state["is_marked"], state["crossed"]
         self._last_step, self._usual = state["last_step"], frozenset(state["usual"])
         self._recent = [(step, epoch) for step, epoch in state["recent"]]

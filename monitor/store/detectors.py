@@ -15,7 +15,18 @@ from monitor.store.chunks import Columns, decode_chunk
 from monitor.store.database import insert_into
 from monitor.store.lineage import Segment, shown_by
 from monitor.store.plain import INT64_MAX, INT64_MIN, float_of
-from monitor.store.schema import Batch, Chunk, DetectorState, Mark, MarkValue, Run, Series, Total, Writer
+from monitor.store.schema import (
+    Attempt,
+    Batch,
+    Chunk,
+    DetectorState,
+    Mark,
+    MarkValue,
+    Run,
+    Series,
+    Total,
+    Writer,
+)
 from monitor.store.tail import select_series
 
 _MEAN = protocol.DISTRIBUTION_FIELDS.index("mean")
@@ -102,6 +113,12 @@ def save_standing(c: Connection, run_id: str, attempt: int, detector: str, stand
         .values(key | values)
         .on_conflict_do_update(index_elements=list(key), set_=values)
     )
+
+
+def attempts_with_remedy(c: Connection, run_id: str) -> frozenset[int]:
+    """The attempts that went on in another way than their parent."""
+    rows = c.execute(select(Attempt.number, Attempt.remedy).where(Attempt.run_id == run_id))
+    return frozenset(row.number for row in rows if row.remedy is not None)
 
 
 def marks_from(c: Connection, run_id: str, segment: Segment, first: int, limit: int) -> list[EvaluationMark]:
