@@ -113,6 +113,8 @@ def read(
     bound the view on ``axis`` and belong to it. What is read is the lineage of ``attempt``, by default the
     newest. ``server`` and ``token`` default to ``GANWATCH_SERVER`` and ``GANWATCH_TOKEN``.
     """
+    if first is not None and last is not None and first > last:
+        raise ReadError(f"first = {first} lies behind last = {last}: nothing is between them")
     asked: dict[str, Any] = {
         "format": "portions",
         "name": [name for name in series if not _is_pattern(name)],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
@@ -26,10 +28,23 @@ def answer_unless_known(request: Request, tag: str, make: Callable[[], Any]) -> 
 
 
 def tag_headers(tag: str) -> dict[str, str]:
-    return {"etag": f'W/"{tag}"', "cache-control": "private, no-cache"}
+    return {"etag": f"W/{_full(tag)}", "cache-control": "private, no-cache"}
 
 
 def is_known(request: Request, tag: str) -> bool:
     """Whether the asker has the answer of that tag already."""
     known = request.headers.get("if-none-match", "")
-    return any(candidate.strip().removeprefix("W/") == f'"{tag}"' for candidate in known.split(","))
+    return any(candidate.strip().removeprefix("W/") == _full(tag) for candidate in known.split(","))
+
+
+def _full(tag: str) -> str:
+    """Another version of the program may answer differently about the same."""
+    return f'"{tag}-{_program()}"'
+
+
+@cache
+def _program() -> str:
+    try:
+        return version("ganwatch")
+    except PackageNotFoundError:
+        return "unpackaged"

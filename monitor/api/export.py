@@ -9,13 +9,14 @@ from typing import Annotated, Literal, cast
 import anyio
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from monitor import portions
 from monitor.api.answers import is_known, tag_headers
 from monitor.api.parameters import RunInPath
-from monitor.api.query import First, Last, Names, OfAttempt, Patterns
+from monitor.api.query import First, Last, Names, OfAttempt, Patterns, require_order
 from monitor.api.service import HasService
 from monitor.errors import Problem
 from monitor.exports.arrow import write_arrow, write_parquet
@@ -26,6 +27,9 @@ from monitor.store.extract import Extract, Extraction
 
 #: An export holds a view of the database for as long as it takes; these many at a time.
 MOST_EXPORTS = 4
+#: How long it waits for a client that does not read, and the bytes a second of one that reads.
+PATIENCE = 60.0
+SLOWEST = 2**16
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
 #: What does not become smaller by compressing it once more.
@@ -37,16 +41,37 @@ router = APIRouter(tags=["query"])
 
 
 class Download(StreamingResponse):
-    """Takes the parts from a generator in a thread, and ends it whatever becomes of the client."""
+    """Takes the parts from a generator in a thread, and ends it whatever becomes of the client.
 
-    def __init__(self, parts: Iterator[bytes], done: Callable[[], None], **options: object) -> None:
+    A client that does not read is waited for ``patience`` seconds in all, and longer by what ``SLOWEST``
+    takes for what it has read: as long as it lasts, the database keeps what was deleted meanwhile.
+    """
+
+    def __init__(
+        self,
+        parts: Iterator[bytes],
+        done: Callable[[], None],
+        patience: float = PATIENCE,
+        **options: object,
+    ) -> None:
         self._parts = cast("Generator[bytes]", parts)
         self._done = done
+        self._patience = patience
         super().__init__(self._take(), **options)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            began = anyio.current_time()
+            with anyio.fail_after(self._patience):
+                await send(message)
+            waited = anyio.current_time() - began
+            self._patience += len(message.get("body", b"")) / SLOWEST - waited
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_in_time)
+        except TimeoutError:
+            # The answer is not ended in order, so that nobody takes the part for the whole.
+            raise ClientDisconnect from None
         finally:
             with anyio.CancelScope(shield=True):
                 await run_in_threadpool(self._end)
@@ -78,6 +103,7 @@ def export_points(
     attempt: OfAttempt = None,
 ) -> Response:
     """All series unless some are named, one after the other, each in the order in which it was stored."""
+    require_order(first, last)
     with service.database.read() as connection:
         tag = census.run_tag(connection, run)
     headers = tag_headers(tag)

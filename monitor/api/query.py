@@ -31,6 +31,14 @@ OfAttempt = Annotated[
 router = APIRouter(tags=["query"])
 
 
+def require_order(first: float | None, last: float | None) -> None:
+    """A view that ends before it begins holds nothing, and nobody means that."""
+    if first is not None and last is not None and first > last:
+        raise Problem(
+            422, "invalid", f"The view begins at {first:g}, behind its end at {last:g}.", field="from"
+        )
+
+
 @router.get("/runs/{run}/series", response_class=Response, summary="The series of a run")
 def list_series(run: RunInPath, request: Request, service: HasService) -> Response:
     with service.database.read() as connection:
@@ -72,6 +80,8 @@ async def query_points(
         raise Problem(
             422, "invalid", "Name a series, or match some: name=loss/g, match=loss/*.", field="name"
         )
+
+    require_order(first, last)
 
     def draw() -> Response:
         with service.database.read() as connection:

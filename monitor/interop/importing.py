@@ -11,8 +11,9 @@ from monitor.interop.logs import FORMATS, LeftOut, Log, find_logs
 from monitor.interop.records import Unreadable
 from monitor.interop.sending import Report, import_log
 
-#: Lines about one log.
+#: Lines about one log, and about files that are left out for the same reason.
 MOST_TOLD = 20
+MOST_ALIKE = 3
 
 Tell = Callable[[str], object]
 
@@ -36,11 +37,10 @@ def import_all(
     if not found:
         tell("nothing to import there")
     is_complete = bool(logs)
-    for entry in found:
-        if isinstance(entry, LeftOut):
-            tell(f"{entry.path}: left out: {entry.reason}")
-            is_complete &= not entry.is_named
-            continue
+    left_out = [entry for entry in found if isinstance(entry, LeftOut)]
+    is_complete &= not any(entry.is_named for entry in left_out)
+    _tell_left_out(left_out, tell)
+    for entry in logs:
         shown = entry.files[0] if len(entry.files) == 1 else entry.files[0].parent
         try:
             report = import_log(entry, transport, project, run)
@@ -51,6 +51,18 @@ def import_all(
             _tell_report(str(shown), report, tell)
             is_complete &= not report.is_damaged
     return is_complete
+
+
+def _tell_left_out(left_out: Sequence[LeftOut], tell: Tell) -> None:
+    """What was named each by itself; what only lies beside the logs in short."""
+    by_reason: dict[str, list[LeftOut]] = {}
+    for entry in left_out:
+        by_reason.setdefault(f"{entry.is_named} {entry.reason}", []).append(entry)
+    for alike in by_reason.values():
+        shown = alike if alike[0].is_named or len(alike) <= MOST_ALIKE else alike[:1]
+        for entry in shown:
+            more = "" if len(shown) == len(alike) else f" (as are {len(alike) - 1:,} more files)"
+            tell(f"{entry.path}: left out: {entry.reason}{more}")
 
 
 def _tell_report(shown: str, report: Report, tell: Tell) -> None:

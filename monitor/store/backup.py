@@ -32,7 +32,8 @@ def back_up(database: Database, target: Path) -> int:
         os.link(beside, target)
         _flush(target.parent)
     except (OSError, sqlite3.Error) as error:
-        raise Misuse(f"cannot back {source} up into {target}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Misuse(f"cannot back {source} up into {target}: {reason}") from None
     finally:
         beside.unlink(missing_ok=True)
     return target.stat().st_size

@@ -27,6 +27,14 @@ VERSION_TABLE = "ganwatch_schema"
 #: Any number does, as long as every server of a database takes the same one.
 MIGRATION_LOCK = 0x67616E77
 BUSY_SECONDS = 30.0
+#: A line to PostgreSQL that is cut without a word, as by a router, is found out within half a minute: seconds
+#: of silence, seconds between questions and how many, milliseconds for what is sent. The URL may say otherwise.
+KEEP_ALIVE = {
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 
 
 class _DriverConnection(Protocol):
@@ -71,7 +79,10 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_engine(self.url, pool_size=8, max_overflow=24, pool_pre_ping=True)
+            keeping = {name: value for name, value in KEEP_ALIVE.items() if name not in self.url.query}
+            self.engine = create_engine(
+                self.url, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args=keeping
+            )
         self._readers = _readers_of(self.engine, self.is_sqlite)
         self._writers = self.engine.execution_options(ganwatch_writes=True)
 
@@ -138,7 +149,9 @@ class Database:
     @property
     def name(self) -> str:
         """The database as messages call it, without its password."""
-        return cast("str", self.url.database) if self.is_sqlite else self.url.render_as_string()
+        if self.is_sqlite:
+            return str(Path(cast("str", self.url.database)).absolute())
+        return self.url.render_as_string()
 
     def close(self) -> None:
         self.engine.dispose()

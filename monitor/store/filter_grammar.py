@@ -150,6 +150,8 @@ class _Parser:
             argument = self._argument()
         elif field.lower().startswith("config.") and self._sees('"'):
             field += self._quoted_keys()
+        elif self._sees("("):
+            raise FilterError(f'there is no {field}(...); there is last("quality/*")>0.8.', at)
         operator = _OPERATOR.match(self._text, self._at)
         if operator is None:
             if argument is not None:
@@ -165,6 +167,11 @@ class _Parser:
         found = _VALUE.match(self._text, self._at)
         if found is None:
             raise FilterError(f"a value is expected right behind {operator}", self._at)
+        if _OPERATOR.match(found[0]):
+            raise FilterError(
+                f"a value is expected behind {operator}, not another sign; put it in quotes if it is meant.",
+                self._at,
+            )
         value = Text(found[0], self._at, quoted=False)
         self._at = found.end()
         self._skip()

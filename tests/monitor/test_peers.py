@@ -16,8 +16,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy.engine import make_url
 
 from monitor import protocol
+from monitor.store.database import Database
+from monitor.store.line import Line
 from tests.monitor.alerts.receiver import Receiver, receiver
 from tests.monitor.alerts.streaming import Training
 from tests.monitor.alerts.test_judging import COLLAPSING
@@ -112,6 +115,23 @@ def test_a_page_hears_what_another_server_took_in(tmp_path: Path, postgres_url: 
         assert shown["last"] == [1.0, 2.0, 3.0, 4.0]
         assert to_other.patch("/api/v1/runs/shared", json={"notes": "seen"}).status_code == 200
         assert any(event["data"]["changed"] == ["state"] for event in heard_at_one)
+
+
+def test_a_line_that_is_cut_without_a_word_is_found_out(postgres_url: str) -> None:
+    for url, idle in ((postgres_url, "15"), (with_query(postgres_url, keepalives_idle="99"), "99")):
+        database = Database(url)
+        database.migrate()
+        line = Line(database)
+        try:
+            asked = line._connection.info.get_parameters()
+            assert (asked["keepalives_idle"], asked["keepalives_count"]) == (idle, "3")
+        finally:
+            line.close()
+            database.close()
+
+
+def with_query(url: str, **query: str) -> str:
+    return make_url(url).update_query_dict(query).render_as_string(hide_password=False)
 
 
 def test_a_page_that_comes_to_another_server_is_told_how_things_stand(

@@ -5,18 +5,23 @@ import io
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import httpx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 import monitor
 from monitor import protocol
-from monitor.api.export import MOST_EXPORTS, _exporting
+from monitor.api import answers
+from monitor.api.export import MOST_EXPORTS, Download, _exporting
 from monitor.exports.csv import harmless
 from monitor.portions import decode_frames
 from monitor.protocol import DISTRIBUTION_FIELDS
@@ -168,6 +173,21 @@ def test_reading_needs_only_what_the_client_needs() -> None:
     }
 
 
+def test_the_lazy_names_are_listed_as_the_others_are() -> None:
+    assert {"init", "read", "SummaryWriter", "__doc__"} <= set(dir(monitor))
+
+
+def test_an_answer_of_another_version_of_the_program_is_not_taken_for_this_one(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_run(client, "export-versions")
+    address = "/api/v1/runs/export-versions/series"
+    tag = client.get(address).headers["etag"]
+    assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
+    monkeypatch.setattr(answers, "_program", lambda: "9.9.9")
+    assert client.get(address, headers={"If-None-Match": tag}).status_code == 200
+
+
 def test_an_export_is_sent_again_only_when_the_run_changed(client: httpx.Client) -> None:
     a_run(client, "export-tagged")
     address = "/api/v1/runs/export-tagged/export"
@@ -189,6 +209,41 @@ def test_only_so_many_exports_run_at_once_and_each_gives_its_place_back(client: 
     finally:
         for _ in held:
             _exporting.release()
+
+
+def test_a_client_that_does_not_read_is_not_waited_for_for_ever() -> None:
+    ended: list[str] = []
+
+    def parts() -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(1000)
+        finally:
+            ended.append("closed")
+
+    async def stalls(message: Message) -> None:
+        if message.get("body"):
+            await anyio.sleep_forever()
+
+    async def receive() -> Message:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    download = Download(parts(), lambda: ended.append("done"), patience=0.05)
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+    with pytest.raises(ClientDisconnect):
+        anyio.run(download, scope, receive, stalls)
+    assert ended == ["closed", "done"]
+
+
+def test_a_view_that_ends_before_it_begins_is_refused(
+    service: Running, client: httpx.Client, whole: str
+) -> None:
+    for page in ("points", "export"):
+        answer = client.get(f"/api/v1/runs/{whole}/{page}", params={"match": "*", "from": 9, "to": 3})
+        assert (answer.status_code, answer.json()["field"]) == (422, "from")
+    with pytest.raises(ReadError, match="first = 9 lies behind last = 3"):
+        read(service, whole, first=9, last=3)
 
 
 def test_a_client_that_leaves_gives_its_place_back(service: Running) -> None:

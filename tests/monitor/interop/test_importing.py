@@ -108,6 +108,20 @@ def test_what_cannot_be_imported_is_named_with_the_reason(imports: Importer, tmp
     assert not imports(logs / "LICENSE", format_name="wandb")
 
 
+def test_what_lies_beside_the_logs_of_a_folder_is_told_in_one_line(imports: Importer, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    write_csv(logs / "log.csv", 5)
+    for number in range(40):
+        (logs / f"sample-{number}.png").write_bytes(b"\x89PNG")
+    assert imports(logs)
+    (left_out,) = [line for line in imports.said if "left out" in line]
+    assert "sample-0.png: left out: it is no log" in left_out
+    assert left_out.endswith("(as are 39 more files)")
+    assert not imports(*sorted(logs.glob("*.png")))
+    assert len([line for line in imports.said if "left out" in line]) == 40
+
+
 def test_one_id_is_for_one_log(imports: Importer, tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", 5)
     write_csv(tmp_path / "b.csv", 5)
@@ -123,7 +137,9 @@ def test_every_real_log_is_imported_or_says_why_not(imports: Importer, tmp_path:
     files = [entry for entry in (tmp_path / "logs").rglob("*") if entry.is_file()]
     imported = [line for line in imports.said if ": run " in line]
     left_out = [Path(line.split(":")[0]).name for line in imports.said if ": left out: " in line]
-    assert len(imported) + len(left_out) == len(files) == len(imports.said)
+    more = [int(line.split()[-3]) for line in imports.said if line.endswith("more files)")]
+    assert len(imported) + len(left_out) == len(imports.said)
+    assert len(imports.said) + sum(more) == len(files)
     assert all(name == "LICENSE" or name.endswith((".command.txt", "metalog.txt")) for name in left_out)
     counts = {run["name"]: run["steps"] for run in imports.runs()}
     assert counts == {

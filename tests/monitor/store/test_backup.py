@@ -67,6 +67,8 @@ def test_a_backup_replaces_nothing_and_a_failed_one_leaves_nothing(tmp_path: Pat
     (tmp_path / "ganwatch.db").write_bytes(b"Dear diary, " * 1000)
     with pytest.raises(Misuse, match="not a database"):
         back_up(db, tmp_path / "backup.db")
+    with pytest.raises(Misuse, match=r"nowhere/backup\.db: No such file or directory$"):
+        back_up(db, tmp_path / "nowhere" / "backup.db")
     assert [path.name for path in tmp_path.iterdir()] == ["ganwatch.db"]
     (tmp_path / "backup.db").touch()
     with pytest.raises(Misuse, match="never replaces"):
