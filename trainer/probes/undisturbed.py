@@ -3,7 +3,8 @@
 A forward pass may move batch-norm statistics and spectral norm's vectors, count calls, draw dropout from
 the process's generators. Inside ``undisturbed`` networks are in eval mode and work on copies of their
 buffers; at the end the buffers themselves come back untouched (not copied over: a graph that still needs
-them stays valid), with every attribute, mode and generator as they were.
+them stays valid), with every attribute, mode and generator as they were. Parameters ask for no gradient
+inside: what is differentiated is the way from the image, at half the work.
 """
 
 import random
@@ -25,6 +26,8 @@ def undisturbed(*called: object) -> Iterator[None]:
     wrappers = [thing for thing in called if not isinstance(thing, nn.Module) and hasattr(thing, "__dict__")]
     attributes = [(thing, dict(vars(thing))) for thing in [*modules, *wrappers]]
     buffers = [(module, dict(module._buffers)) for module in modules]
+    parameters = dict.fromkeys(p for module in modules for p in module._parameters.values() if p is not None)
+    trained = [parameter for parameter in parameters if parameter.is_leaf and parameter.requires_grad]
     python_state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=_cuda_devices(modules)):
         try:
@@ -34,8 +37,12 @@ def undisturbed(*called: object) -> Iterator[None]:
                     if buffer is not None:
                         module._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
                 module.training = False
+            for parameter in trained:
+                parameter.requires_grad_(False)
             yield
         finally:
+            for parameter in trained:
+                parameter.requires_grad_(True)
             for module, originals in buffers:
                 module._buffers.clear()
                 module._buffers.update(originals)

@@ -40,6 +40,7 @@ def snapshot(module: Restless) -> dict[str, object]:
     return {
         "buffers": {name: (id(b), b._version, b.clone()) for name, b in module.named_buffers()},
         "training": [m.training for m in module.modules()],
+        "trained": [parameter.requires_grad for parameter in module.parameters()],
         "count": module.count,
         "seen": hasattr(module, "seen"),
         "torch": torch.get_rng_state(),
@@ -62,9 +63,11 @@ def same(a: object, b: object) -> bool:
 def test_nothing_is_left_of_a_call(fails: bool) -> None:
     module = Restless().train()
     module.layers[2].eval()
+    module.layers[1].bias.requires_grad_(False)
     before = snapshot(module)
     with pytest.raises(RuntimeError) if fails else nullcontext(), undisturbed(module):
         assert not module.layers[1].training
+        assert not any(parameter.requires_grad for parameter in module.parameters())
         module(torch.randn(8, 4))
         module.train()
         module(torch.randn(8, 4))
