@@ -12,8 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import Response
 
+from monitor.alerts.channels.configured import channels_from
+from monitor.alerts.rulebook import RuleBook
 from monitor.api import (
     alerts,
+    channels,
     commands,
     export,
     false_alarms,
@@ -26,6 +29,7 @@ from monitor.api import (
     pages,
     problems,
     query,
+    rules,
     runs,
 )
 from monitor.api.answers import Json
@@ -70,6 +74,8 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         access=access,
         broker=broker,
         metrics=Metrics(),
+        book=RuleBook.load(settings.rules),
+        channels=channels_from(settings),
         background=make_background() if database.is_sqlite else make_peers(),
     )
     app = FastAPI(
@@ -97,7 +103,8 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
 
 def _api() -> APIRouter:
     api = APIRouter()
-    for part in (ingest, runs, query, export, images, commands, alerts, false_alarms, jobs, live):
+    watching = (alerts, false_alarms, rules, channels)
+    for part in (ingest, runs, query, export, images, commands, *watching, jobs, live):
         api.include_router(part.router)
     api.add_api_route("/openapi.json", _describe, include_in_schema=False, response_class=Response)
     return api

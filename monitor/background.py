@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 
 from monitor.alerts import judging
-from monitor.alerts.channels import channels_from
+from monitor.alerts.channels.configured import channels_from
+from monitor.alerts.rulebook import RuleBook
 from monitor.clock import Clock
 from monitor.settings import Settings
-from monitor.store import census, compactor, images, jobs, runs
+from monitor.store import alert_notes, census, compactor, images, jobs, outbox, runs
 from monitor.store.database import Database
 from monitor.store.retention import Policy, apply_retention
 
@@ -22,6 +25,9 @@ RETRY_SECONDS = 10.0
 SHORTEST_WAIT = 0.1
 LONGEST_WAIT = 3600.0
 COMPACT_SECONDS = 5.0
+#: Points between two evaluation marks are judged this often, and time that only passes.
+POINTS_SECONDS = 5.0
+TICK_SECONDS = 60.0
 #: How often what is not kept is deleted, and how long images wait for what names them, at least.
 TIDY_SECONDS = 3600.0
 
@@ -64,27 +70,28 @@ class Background:
         self._settings = settings
         self._clock = clock
         self._publish = publish
-        self._channels = channels_from(
-            settings.webhook_url or None,
-            settings.webhook_secret or None,
-            settings.webhook_allow_private,
-            public_url=settings.public_url,
-        )
-        self._noticed: dict[str, None] = {}
+        self._channels = channels_from(settings)
+        self._book = RuleBook.load(settings.rules)
+        #: When each run is to be judged, on the monotonic clock.
+        self._noticed: dict[str, float] = {}
+        self._ticked = time.monotonic()
         self._lock = threading.Lock()
         self._judge = Worker("judging", self._judge_noticed)
-        self._deliver = Worker("delivery", self._deliver_due)
+        self._deliver = [
+            Worker(f"delivery to the {name}", partial(self._deliver_due, name)) for name in self._channels
+        ]
         self._watch = Worker("watching for lost runs and workers", self._mark_lost)
         self._compact = Worker("compacting", self._compact_due)
         self._tidy = Worker("tidying", self._tidy_up)
         self._unclaimed: frozenset[images.Claim] = frozenset()
-        self._workers = [self._judge, self._deliver, self._watch, self._compact, self._tidy]
+        self._workers = [self._judge, *self._deliver, self._watch, self._compact, self._tidy]
 
     def start(self) -> None:
         with self._database.read() as connection:
             known = census.unarchived_runs(connection)
         for run in known:
             self.notice(run)
+        outbox.give_up_others(self._database, list(self._channels))
         for worker in self._workers:
             worker.start()
 
@@ -97,8 +104,16 @@ class Background:
     def notice(self, run: str) -> None:
         """Something new is known of the run: judge it."""
         with self._lock:
-            self._noticed[run] = None
+            self._noticed[run] = 0.0
         self._judge.wake()
+
+    def notice_points(self, run: str) -> None:
+        """Points came, and nothing else: judge them with those of the next seconds."""
+        with self._lock:
+            is_new = run not in self._noticed
+            self._noticed.setdefault(run, time.monotonic() + POINTS_SECONDS)
+        if is_new:
+            self._judge.wake()
 
     @property
     def waiting(self) -> int:
@@ -106,32 +121,39 @@ class Background:
         return len(self._noticed)
 
     def _judge_noticed(self) -> float:
-        failed: dict[str, None] = {}
+        failed: set[str] = set()
         while run := self._next_noticed():
             try:
                 self._judge_one(run)
             except Exception:
                 log.exception("judging run %s failed and is tried again", run)
-                failed[run] = None
+                failed.add(run)
+        now = time.monotonic()
         with self._lock:
-            self._noticed.update(failed)
-        return RETRY_SECONDS if failed else LONGEST_WAIT
+            self._noticed |= dict.fromkeys(failed - set(self._noticed), now + RETRY_SECONDS)
+            return min(self._noticed.values(), default=now + LONGEST_WAIT) - now
 
     def _judge_one(self, run: str) -> None:
-        changed = judging.judge_run(self._database, run, self._clock(), tuple(self._channels))
+        channels = tuple(self._channels)
+        changed = judging.judge_run(self._database, run, self._clock(), channels, self._book)
         if changed:
             self._tell(run, changed)
-            self._deliver.wake()
+            self._wake_deliveries()
+
+    def _wake_deliveries(self) -> None:
+        for worker in self._deliver:
+            worker.wake()
 
     def _next_noticed(self) -> str | None:
         with self._lock:
-            run = next(iter(self._noticed), None)
+            now = time.monotonic()
+            run = next((run for run, due in self._noticed.items() if due <= now), None)
             if run is not None:
                 del self._noticed[run]
             return run
 
-    def _deliver_due(self) -> float:
-        due = judging.deliver_due(self._database, self._channels, self._clock())
+    def _deliver_due(self, channel: str) -> float:
+        due = judging.deliver_due(self._database, {channel: self._channels[channel]}, self._clock())
         return LONGEST_WAIT if due is None else max(SHORTEST_WAIT, due - self._clock())
 
     def _mark_lost(self) -> float:
@@ -139,7 +161,21 @@ class Background:
             self._tell(run, frozenset({"state"}))
             self.notice(run)
         jobs.release_expired(self._database, self._clock())
+        for run in alert_notes.wake_due(self._database, tuple(self._channels), self._clock()):
+            self._tell(run, frozenset({"alerts"}))
+            self._wake_deliveries()
+        self._tick()
         return min(self._settings.lost_after / 4, 15.0)
+
+    def _tick(self) -> None:
+        """Judge what still runs, in case that nothing of it came."""
+        if time.monotonic() - self._ticked < TICK_SECONDS:
+            return
+        self._ticked = time.monotonic()
+        with self._database.read() as connection:
+            running = census.running_runs(connection)
+        for run in running:
+            self.notice_points(run)
 
     def _compact_due(self) -> float:
         pause = COMPACT_SECONDS

@@ -86,6 +86,12 @@ class Peers:
         else:
             self._say(Message(run, is_news=True))
 
+    def notice_points(self, run: str) -> None:
+        """Whoever leads hears of points by the change that open pages are told of."""
+        background = self._background
+        if background is not None:
+            background.notice_points(run)
+
     @property
     def waiting(self) -> int:
         """Runs that wait here for being judged."""
@@ -150,6 +156,8 @@ class Peers:
         self._broker.hear(message.run, message.version, message.changed)
         if message.is_news and self._background is not None:
             self._background.notice(message.run)
+        elif "points" in message.changed and self._background is not None:
+            self._background.notice_points(message.run)
 
     def _take_over(self) -> None:
         background = self._make_background()

@@ -8,7 +8,7 @@ import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -79,12 +79,45 @@ class Settings(BaseSettings):
     max_body: int = Field(default=32 * 2**20, ge=1024, description="Largest request body, in bytes.")
     body_timeout: float = Field(default=60.0, gt=0, description="Seconds a request body may take to arrive.")
     max_pixels: int = Field(default=2**24, ge=1, description="Largest image, in pixels.")
-    webhook_url: str = Field(default="", description="Where alerts are sent as JSON; empty sends none.")
+    webhook_url: str = Field(
+        default="", repr=False, description="Where alerts are sent as JSON; empty sends none."
+    )
     webhook_secret: str = Field(
-        default="", description="Key of the HMAC-SHA256 that signs what the webhook receives."
+        default="", repr=False, description="Key of the HMAC-SHA256 that signs what the webhook receives."
     )
     webhook_allow_private: bool = Field(
         default=False, description="Allow a webhook at a private or loopback address."
+    )
+    slack_url: str = Field(
+        default="",
+        repr=False,
+        description="Incoming webhook of Slack, or of what takes the same; alerts are sent there.",
+    )
+    slack_allow_private: bool = Field(
+        default=False, description="Allow such a webhook at a private or loopback address."
+    )
+    email_to: Annotated[list[str], NoDecode, BeforeValidator(_split_commas)] = Field(
+        default=[], description="Addresses, comma-separated, that alerts are mailed to."
+    )
+    email_from: str = Field(default="ganwatch@localhost", description="Address that alerts are mailed from.")
+    smtp_host: str = Field(default="", description="Server that takes the mail.")
+    smtp_port: int = Field(
+        default=0, ge=0, le=65535, description="Its port; 0 is 587, with `tls` 465, with `none` 25."
+    )
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="How the mail goes there: over `starttls`, `tls`, or `none`.",
+    )
+    smtp_user: str = Field(default="", description="User to log in as there; empty logs in as nobody.")
+    smtp_password: str = Field(default="", repr=False, description="That user's password.")
+    smtp_password_file: Path | None = Field(default=None, description="File with that password.")
+    alert_command: str = Field(
+        default="",
+        description="Command, run by no shell, that gets each alert as JSON on its standard input.",
+    )
+    rules: Path | None = Field(
+        default=None,
+        description="File with rules, in TOML; one of a default's name takes its place.",
     )
 
     @property
@@ -121,6 +154,12 @@ class Settings(BaseSettings):
                 "or stay on 127.0.0.1"
             )
         return _kept_token(self.data_dir / "token")
+
+    def smtp_secret(self) -> str:
+        """The password set, or the one in its file."""
+        if self.smtp_password or self.smtp_password_file is None:
+            return self.smtp_password
+        return _read_secret(self.smtp_password_file, "smtp_password_file")
 
     def prepare_data_dir(self) -> None:
         try:

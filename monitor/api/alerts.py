@@ -11,7 +11,8 @@ from starlette.responses import Response
 from monitor.api.answers import Json
 from monitor.api.parameters import RUN_PATTERN, RunInPath
 from monitor.api.service import HasService, Service
-from monitor.store import alert_documents, alerts, census
+from monitor.errors import Problem
+from monitor.store import alert_documents, alert_notes, census
 from monitor.store.lineage import find_lineage
 
 AlertState = Literal["pending", "firing", "resolved"]
@@ -21,13 +22,33 @@ CursorInQuery = Annotated[str | None, Query(max_length=500, description="`next` 
 LimitInQuery = Annotated[int, Query(ge=1, le=200)]
 AlertInPath = Annotated[str, Path(alias="alert", pattern=r"^[0-9a-f]{32}$", description="The alert's id.")]
 
+RuleInQuery = Annotated[str | None, Query(max_length=64, description="Only alerts of this rule.")]
+NotifiedInQuery = Annotated[
+    float | None,
+    Query(
+        allow_inf_nan=False,
+        description="Only alerts that people were told of after this time, by the alert's `notified`: what a "
+        "page shows as a browser notification.",
+    ),
+]
+
 router = APIRouter(tags=["alerts"])
 
 
 class Acknowledgement(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1, max_length=200, description="Who has seen the alert.")
+    by: str = Field(min_length=1, max_length=200, description="Who says so.")
+
+
+class Snooze(BaseModel):
+    """Until when, or for how long."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(min_length=1, max_length=200, description="Who wants to hear no more of it.")
+    until: float | None = Field(default=None, allow_inf_nan=False, description="Unix seconds.")
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="From now on.")
 
 
 @router.get("/alerts", summary="Alerts of all runs", response_class=Response)
@@ -36,12 +57,17 @@ def list_all(
     *,
     state: StateInQuery = None,
     run: RunInQuery = None,
+    rule: RuleInQuery = None,
+    notified_after: NotifiedInQuery = None,
     cursor: CursorInQuery = None,
     limit: LimitInQuery = 100,
 ) -> Response:
     """The newest first."""
     with service.database.read() as connection:
-        return Json(alert_documents.list_alerts(connection, run, state, cursor, limit))
+        page = alert_documents.list_alerts(
+            connection, run, state, cursor, limit, rule=rule, notified_after=notified_after
+        )
+        return Json(page)
 
 
 @router.get("/runs/{run}/alerts", summary="Alerts of a run", response_class=Response)
@@ -59,12 +85,40 @@ def list_of_run(
         return Json(alert_documents.list_alerts(connection, run, state, cursor, limit))
 
 
+@router.get("/runs/{run}/alerts/{alert}", summary="One alert", response_class=Response)
+def get(run: RunInPath, alert: AlertInPath, service: HasService) -> Response:
+    """With its transitions, and the grids around the onset: `images/DIGEST` of the run."""
+    with service.database.read() as connection:
+        return Json(alert_documents.get_alert(connection, run, alert))
+
+
 @router.post("/runs/{run}/alerts/{alert}/acknowledge", summary="Say who has seen it", response_class=Response)
 def acknowledge(
     run: RunInPath, alert: AlertInPath, acknowledgement: Acknowledgement, service: HasService
 ) -> Response:
     """The first who says so stays; the state does not change."""
-    document = alerts.acknowledge(service.database, run, alert, acknowledgement.by, service.clock())
+    document = alert_notes.acknowledge(service.database, run, alert, acknowledgement.by, service.clock())
+    _tell(service, run)
+    return Json(document)
+
+
+@router.post("/runs/{run}/alerts/{alert}/snooze", summary="Hear no more of it", response_class=Response)
+def snooze(run: RunInPath, alert: AlertInPath, wanted: Snooze, service: HasService) -> Response:
+    """Nobody is told of the alert until then; if it still fires then, people are told again."""
+    now = service.clock()
+    if (wanted.until is None) == (wanted.seconds is None):
+        raise Problem(422, "bad-snooze", "Give either until or seconds.", field="until")
+    until = now + wanted.seconds if wanted.seconds is not None else wanted.until
+    assert until is not None
+    document = alert_notes.snooze(service.database, run, alert, until=until, by=wanted.by, now=now)
+    _tell(service, run)
+    return Json(document)
+
+
+@router.post("/runs/{run}/alerts/{alert}/unsnooze", summary="Hear of it again", response_class=Response)
+def unsnooze(run: RunInPath, alert: AlertInPath, who: Acknowledgement, service: HasService) -> Response:
+    """What happens from now on is told; what happened meanwhile is not."""
+    document = alert_notes.unsnooze(service.database, run, alert, who.by, service.clock())
     _tell(service, run)
     return Json(document)
 

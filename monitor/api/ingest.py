@@ -80,6 +80,8 @@ def _apply(service: Service, run: str, media_type: str, body: bytes) -> Receipt:
         service.broker.publish(run, applied.run_version, applied.changed)
     if applied.is_news:
         service.background.notice(run)
+    elif "points" in applied.changed:
+        service.background.notice_points(run)
     return applied.receipt
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from monitor.alerts.channels.event import Channel
+from monitor.alerts.rulebook import RuleBook
 from monitor.api.auth import Access
 from monitor.api.broker import Broker
 from monitor.api.metrics import Metrics
@@ -27,6 +30,8 @@ class BackgroundWork(Protocol):
 
     def notice(self, run: str) -> None: ...
 
+    def notice_points(self, run: str) -> None: ...
+
     @property
     def waiting(self) -> int: ...
 
@@ -40,6 +45,8 @@ class Service:
     broker: Broker
     metrics: Metrics
     background: BackgroundWork
+    book: RuleBook
+    channels: Mapping[str, Channel]
     #: Threads of their own, so that no crowd of readers makes a training process wait for its answer: one lot
     #: for batches, and few for pictures, which compute more than they wait.
     storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORING))

@@ -30,6 +30,9 @@ def list_alerts(
     state: str | None = None,
     cursor: str | None = None,
     limit: int = 100,
+    *,
+    rule: str | None = None,
+    notified_after: float | None = None,
 ) -> dict[str, Any]:
     """A page of alerts, the newest first, and the cursor of the next page."""
     conditions: list[ColumnElement[bool]] = []
@@ -37,6 +40,10 @@ def list_alerts(
         conditions.append(Alert.run_id == run_id)
     if state is not None:
         conditions.append(Alert.state == state)
+    if rule is not None:
+        conditions.append(Alert.rule == plain_text(rule))
+    if notified_after is not None:
+        conditions.append(Alert.notified > notified_after)
     if cursor is not None:
         conditions.append(tuple_(Alert.began, Alert.run_id, Alert.id) < tuple_(*_parse_cursor(cursor)))
     found = _documents(c, conditions, limit + 1)
@@ -84,6 +91,9 @@ def _documents(c: Connection, conditions: list[ColumnElement[bool]], limit: int)
             Alert.resolved,
             Alert.acknowledged,
             Alert.acknowledged_by,
+            Alert.snoozed_until,
+            Alert.snoozed_by,
+            Alert.notified,
         )
         .join(Run, Run.id == Alert.run_id)
         .where(*conditions)

@@ -11,10 +11,9 @@ from sqlalchemy import Connection, func, select, update
 
 from monitor.alerts import lifecycle
 from monitor.alerts.lifecycle import INACTIVE, Episode, Observation
-from monitor.errors import Problem
 from monitor.store import outbox
 from monitor.store.alert_documents import get_alert
-from monitor.store.database import Database, insert_into
+from monitor.store.database import insert_into
 from monitor.store.plain import plain_json, plain_text
 from monitor.store.schema import Alert, Run, Transition
 
@@ -50,10 +49,10 @@ def load_episode(c: Connection, run_id: str, attempt: int, rule: str) -> Episode
         .order_by(Alert.episode.desc())
         .limit(1)
     ).first()
-    return INACTIVE if row is None else _episode_of(c, row)
+    return INACTIVE if row is None else episode_of(c, row)
 
 
-def _episode_of(c: Connection, row: Any) -> Episode:
+def episode_of(c: Connection, row: Any) -> Episode:
     count = c.execute(
         select(func.count()).where(Transition.run_id == row.run_id, Transition.alert_id == row.id)
     ).scalar_one()
@@ -65,6 +64,8 @@ def _episode_of(c: Connection, row: Any) -> Episode:
         row.resolved,
         row.acknowledged,
         row.acknowledged_by,
+        row.snoozed_until,
+        row.snoozed_by or "",
         count,
     )
 
@@ -83,55 +84,37 @@ def apply_finding(c: Connection, run_id: str, finding: Finding, channels: Sequen
         return False
     key = alert_id(run_id, finding.attempt, finding.rule, after.number)
     _store(c, run_id, key, finding, after)
-    for transition in transitions:
-        _add_transition(c, run_id, key, transition)
-        if transition.notifies:
-            body = {
-                "type": f"alert.{transition.state}",
-                "time": transition.time,
-                "alert": get_alert(c, run_id, key),
-            }
-            for channel in channels:
-                event = hashlib.sha256(f"{key}\0{transition.number}\0{channel}".encode()).hexdigest()[:32]
-                outbox.enqueue(
-                    c, run_id=run_id, event=event, alert=key, channel=channel, body=plain_json(body), now=now
-                )
+    note(c, run_id, key, transitions, channels=channels, now=now)
     return True
 
 
-def unresolved(c: Connection, run_id: str, before_attempt: int) -> list[tuple[str, int, int | None]]:
-    """(rule, attempt, detected step) of the alerts of earlier attempts that have not ended."""
-    rows = c.execute(
-        select(Alert.rule, Alert.attempt, Alert.detected_step).where(
-            Alert.run_id == run_id, Alert.attempt < before_attempt, Alert.state != "resolved"
+def note(
+    c: Connection,
+    run_id: str,
+    key: str,
+    transitions: Sequence[lifecycle.Transition],
+    *,
+    channels: Sequence[str],
+    now: float,
+) -> None:
+    """Keep an alert's transitions, and let the channels tell of those that people are to hear of."""
+    for transition in transitions:
+        _add_transition(c, run_id, key, transition)
+        if not transition.notifies:
+            continue
+        c.execute(
+            update(Alert).where(Alert.run_id == run_id, Alert.id == key).values(notified=transition.time)
         )
-    )
-    return [(row.rule, row.attempt, row.detected_step) for row in rows]
-
-
-def acknowledge(db: Database, run_id: str, key: str, by: str, now: float) -> dict[str, Any]:
-    """Note who has seen an alert; the first stays."""
-    with db.write() as c:
-        # Judging holds the run while it moves its alerts: the same lock in the same order.
-        c.execute(select(Run.id).where(Run.id == run_id).with_for_update())
-        row = c.execute(select(Alert).where(Alert.run_id == run_id, Alert.id == plain_text(key))).first()
-        if row is None:
-            raise Problem(404, "unknown-alert", f"Run {run_id!r} has no alert {plain_text(key)!r}.")
-        after, transitions = lifecycle.acknowledge(_episode_of(c, row), plain_text(by), now)
-        if transitions:
-            c.execute(
-                update(Alert)
-                .where(Alert.run_id == run_id, Alert.id == row.id)
-                .values(
-                    acknowledged=after.acknowledged,
-                    acknowledged_by=after.acknowledged_by,
-                    updated=after.updated,
-                )
+        body = {
+            "type": f"alert.{transition.state}",
+            "time": transition.time,
+            "alert": get_alert(c, run_id, key),
+        }
+        for channel in channels:
+            event = hashlib.sha256(f"{key}\0{transition.number}\0{channel}".encode()).hexdigest()[:32]
+            outbox.enqueue(
+                c, run_id=run_id, event=event, alert=key, channel=channel, body=plain_json(body), now=now
             )
-            for transition in transitions:
-                _add_transition(c, run_id, row.id, transition)
-            raise_version(c, run_id)
-        return get_alert(c, run_id, row.id)
 
 
 def raise_version(c: Connection, run_id: str) -> None:
@@ -139,15 +122,22 @@ def raise_version(c: Connection, run_id: str) -> None:
     c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
 
 
-def _store(c: Connection, run_id: str, key: str, finding: Finding, episode: Episode) -> None:
-    values: dict[str, Any] = {
+def columns_of(episode: Episode) -> dict[str, Any]:
+    """What an alert's row says of its episode."""
+    return {
         "state": episode.state,
         "began": episode.began,
         "updated": episode.updated,
         "resolved": episode.resolved,
         "acknowledged": episode.acknowledged,
         "acknowledged_by": episode.acknowledged_by,
+        "snoozed_until": episode.snoozed_until,
+        "snoozed_by": episode.snoozed_by or None,
     }
+
+
+def _store(c: Connection, run_id: str, key: str, finding: Finding, episode: Episode) -> None:
+    values = columns_of(episode)
     if finding.observation in {"suspected", "confirmed"}:
         values |= {
             "severity": finding.severity,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, or_, select, text
 
 from monitor.errors import Problem
-from monitor.store.schema import Batch, DetectorState, Mark, Outbox, Run
+from monitor.store.schema import Alert, Batch, DetectorState, Mark, Outbox, Run
 
 
 def run_versions(c: Connection, run_ids: Collection[str] = (), limit: int = 100) -> dict[str, int]:
@@ -29,6 +29,17 @@ def run_tag(c: Connection, run_id: str) -> str:
 
 def unarchived_runs(c: Connection) -> list[str]:
     return list(c.execute(select(Run.id).where(Run.archived.is_(False)).order_by(Run.created)).scalars())
+
+
+def running_runs(c: Connection) -> list[str]:
+    return list(c.execute(select(Run.id).where(Run.state == "running").order_by(Run.created)).scalars())
+
+
+def runs_under_rules(c: Connection) -> list[str]:
+    """The runs that a change of the rules means something to."""
+    troubled = select(Alert.run_id).where(Alert.state != "resolved")
+    wanted = select(Run.id).where(or_(Run.state == "running", Run.id.in_(troubled)))
+    return list(c.execute(wanted.order_by(Run.created)).scalars())
 
 
 def runs_seen_since(c: Connection, time: float) -> list[str]:

@@ -5,7 +5,11 @@ import threading
 
 import pytest
 
-from monitor.alerts.channels import DeliveryError, Event, Webhook, channels_from, is_public
+from monitor.alerts.channels.configured import channels_from
+from monitor.alerts.channels.event import DeliveryError, Event
+from monitor.alerts.channels.post import is_public
+from monitor.alerts.channels.webhook import Webhook
+from monitor.settings import Settings
 from tests.monitor.alerts.receiver import dripping, receiver
 
 EVENT = Event("0" * 32, {"type": "alert.firing", "time": 1.0, "alert": {"run": "r1", "title": "Turning"}})
@@ -160,5 +164,5 @@ def test_neither_the_address_nor_the_secret_is_ever_shown() -> None:
 
 
 def test_without_an_address_there_is_no_channel() -> None:
-    assert channels_from(None, None, False) == {}
-    assert list(channels_from("https://example.com/", None, False)) == ["webhook"]
+    assert channels_from(Settings()) == {}
+    assert list(channels_from(Settings(webhook_url="https://example.com/"))) == ["webhook"]

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from monitor import protocol
 from monitor.errors import Problem
 from monitor.store.alert_documents import IMAGES_BEFORE, IMAGES_FROM, get_alert, list_alerts
-from monitor.store.alerts import acknowledge
+from monitor.store.alert_notes import acknowledge
 from monitor.store.database import Database, insert_into
 from monitor.store.schema import Alert, Transition
 from tests.monitor.store.writing import NOW, Voice

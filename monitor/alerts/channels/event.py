@@ -1,0 +1,36 @@
+"""What is told, and what can tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class DeliveryError(Exception):
+    """Why an event was not delivered, fit to be stored and shown: it holds no address and no secret."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to tell. ``id`` is the same at every try, so that a receiver knows what it already has.
+
+    The body's ``type`` is ``alert.firing`` or ``alert.resolved`` with the ``alert``, ``alerts`` for many at
+    once, or ``test``.
+    """
+
+    id: str
+    body: dict[str, Any]
+
+
+class Channel(Protocol):
+    """Delivers events; raises :class:`DeliveryError`."""
+
+    def deliver(self, event: Event) -> None: ...
+
+
+def link_of(event: Event, public_url: str) -> str | None:
+    """The page about it, where the service knows its own address."""
+    if not public_url or event.body["type"] == "test":
+        return None
+    run = event.body.get("alert", {}).get("run")
+    return f"{public_url.rstrip('/')}/{f'runs/{run}' if run else 'alerts'}"
