@@ -28,7 +28,7 @@ VERSION_TABLE = "ganwatch_schema"
 MIGRATION_LOCK = 0x67616E77
 BUSY_SECONDS = 30.0
 #: A line to PostgreSQL that is cut without a word, as by a router, is found out within half a minute: seconds
-#: of silence, seconds between questions and how many, milliseconds for what is sent. The URL may say otherwise.
+#: of silence, seconds between questions and how many, milliseconds for what is sent. A URL may say otherwise.
 KEEP_ALIVE = {
     "keepalives_idle": "15",
     "keepalives_interval": "5",
