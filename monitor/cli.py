@@ -256,6 +256,49 @@ def retention(
     print(f"{len(gone)} {noun} with {sum(run.size for run in gone)} bytes {verb}")
 
 
+def rules(
+    action: Annotated[Literal["test", "check"], tyro.conf.Positional],
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RULES.toml", help="The rules.")],
+    source: Annotated[
+        str | None,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN|FILE", help="A run's id, or a log to be read.", help_behavior_hint=""),
+    ] = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Say what rules would have said of a run or a log, or only whether they are sound."""
+    from monitor.client.address import needed_address  # noqa: PLC0415
+    from monitor.commands import rules as command  # noqa: PLC0415
+
+    if action == "check":
+        print(f"{file}: {len(command.load(file))} rules, and nothing is wrong with them")
+        return
+    if source is None:
+        raise Misuse(f"on what? ganwatch rules test {file} RUN, or a log file in its place")
+    command.load(file)
+    is_log = Path(source).exists()
+    points = (
+        command.points_of_file(Path(source))
+        if is_log
+        else command.points_of_run(source, needed_address(server, token))
+    )
+    command.test(file, points, print)
+
+
+def alerts(
+    action: Annotated[Literal["test"], tyro.conf.Positional],  # noqa: ARG001 - the only one there is
+    channel: Annotated[
+        str, tyro.conf.Positional, tyro.conf.arg(metavar="CHANNEL", help="webhook, slack, email or command.")
+    ],
+) -> None:
+    """Send a test message to a channel, by the settings of the environment."""
+    from monitor.commands import alerts as command  # noqa: PLC0415
+
+    command.test(channel)
+    print(f"the {channel} took the message")
+
+
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
@@ -269,6 +312,8 @@ def main() -> None:
                 "token": token,
                 "migrate": migrate,
                 "retention": retention,
+                "rules": rules,
+                "alerts": alerts,
             },
             prog="ganwatch",
             registry=NUMBERS,

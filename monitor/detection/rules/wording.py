@@ -39,7 +39,7 @@ def sentence_of(rule: Rule, event: Event) -> str:
         return rule.message
     first, names = event.readings[0], _names([reading.name for reading in event.readings])
     where = f"step {event.onset.step}"
-    held = "" if rule.hold is None else f", for {rule.hold}"
+    held = f", for {rule.hold}" if rule.hold is not None and event.observation == "confirmed" else ""
     match rule.condition:
         case Odd(oddity):
             return f"{names} became {_BECAME[oddity]} at {where}{held}."
