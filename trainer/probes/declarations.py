@@ -67,28 +67,6 @@ def epoch_angles(layers: dict[str, Iterable[str]]) -> Iterator[Series]:
             )
 
 
-def gradient_norms(*, is_normalized: bool) -> Iterator[Series]:
-    for side, word in {"real": "real images", "fake": "generated images"}.items():
-        yield Series(
-            name=f"gradient_norm/{side}",
-            kind="distribution",
-            lower=0,
-            role=f"gn_{side}",
-            help=f"How steep the critic is at {word}: the length of its output's gradient by the image, "
-            "one number a sample of the batch, critic in eval mode. Good: quantiles close together and "
-            "steady. Upper quantiles that climb by orders of magnitude say that the critic becomes a "
-            "cliff; all near 0, that the generator learns nothing.",
-        )
-        if is_normalized:
-            yield Series(
-                name=f"gradient_norm_raw/{side}",
-                kind="distribution",
-                lower=0,
-                help=f"The same of the discriminator without its normalization, at {word}. It may grow "
-                "freely: what the generator feels is the normalized one.",
-            )
-
-
 def judged(judges: Iterable[Described], n: int, n_real: int) -> Iterator[Series]:
     """The roles Q and D have the first judges that give quality and modes."""
     roles = {"Q", "D"}

@@ -27,8 +27,6 @@ from torch import Tensor
 
 from .undisturbed import full_float32
 
-#: What a distribution holds, in this order: quantiles, then the mean and how many samples there were.
-DISTRIBUTION_FIELDS: Final = ("min", "p1", "p5", "p25", "p50", "p75", "p95", "p99", "max", "mean", "n")
 QUANTILES: Final = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
@@ -86,7 +84,7 @@ def interpolated(real: Tensor, fake: Tensor, generator: torch.Generator) -> Tens
 
 
 def distribution(values: Tensor) -> Tensor:
-    """The fields of ``DISTRIBUTION_FIELDS`` over ``values`` ``[N]``, float64, on their device. One
+    """The fields of ``recorder.DISTRIBUTION_FIELDS`` over ``values`` ``[N]``, float64, on their device. One
     NaN makes them NaN.
     """
     values = values.detach().to(torch.float64)

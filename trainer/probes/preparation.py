@@ -2,7 +2,8 @@
 fits together.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import torch
@@ -10,11 +11,15 @@ from torch import Tensor, nn
 
 from .judges import Judge, seats
 from .judges.beside import Beside
+from .judges.fitted import MOST, fitted_judge
 from .judging import Here, Panel
 from .probe import Batch, Probe, Subject
+from .real_images import draw_labelled
 from .registry import PROBES, Every
 from .sample_grid import LatentSource, Sampler, normal_latents
 from .undisturbed import undisturbed
+
+logger = logging.getLogger(__name__)
 
 #: What is measured unless ``every`` says otherwise.
 SCHEDULE: Final[Mapping[str, Every]] = {
@@ -79,23 +84,55 @@ def batch_of(given: Tensor | tuple[Tensor, ...]) -> Batch:
 def sampler_of(
     G: nn.Module, z: int | Sequence[int] | LatentSource | None, seed: int, every: Mapping[str, Every]
 ) -> Sampler | None:
-    """What draws the samples; None if nothing needs any."""
+    """What draws the samples; None if nothing needs any. Where ``z`` is not said, G is asked."""
     wanting = [probe for probe in ("quality", "samples") if every[probe]]
-    if z is None and wanting:
-        raise missing(wanting, "z=..., what G takes for one sample")
-    return None if z is None else Sampler(G, latent_source(z), seed)
+    if z is not None:
+        return Sampler(G, latent_source(z), seed)
+    if not wanting:
+        return None
+    for shape in latent_shapes(G):
+        sampler = Sampler(G, normal_latents(shape), seed)
+        try:
+            drawn(sampler, 2)
+        except ValueError:
+            continue
+        logger.info("z is not given: samples are drawn from normal latents of shape %s", list(shape))
+        return sampler
+    raise missing(
+        wanting, "z=..., what G takes for one sample (a size, a shape, or (n, generator) -> inputs)"
+    )
 
 
-def panel_of(judge: Judge | Sequence[Judge] | Beside, subject: Subject, every: Mapping[str, Every]) -> Panel:
-    """Those who judge, if quality is to be measured, after a rehearsal."""
+def latent_shapes(G: nn.Module) -> Iterator[tuple[int, ...]]:
+    """What a generator probably takes, by what it says of itself and by its first layer."""
+    for name in ("z_dim", "latent_dim", "nz", "dim_z", "z_size", "latent_size"):
+        if isinstance(size := getattr(G, name, None), int):
+            yield from ((size,), (size, 1, 1))
+    for layer in G.modules():
+        if isinstance(layer, nn.Linear):
+            yield (layer.in_features,)
+            return
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            yield (layer.in_channels, 1, 1)
+            return
+
+
+def panel_of(
+    judge: Judge | Sequence[Judge] | Beside | None, subject: Subject, real: object, every: Mapping[str, Every]
+) -> Panel:
+    """Those who judge, if quality is to be measured, after a rehearsal. Where nobody is named, they are fitted
+    on the real images.
+    """
     assert subject.sampler
     samples = drawn(subject.sampler, 2)
     if not every["quality"]:
         return Here()
-    if judge == ():
-        raise missing(["quality"], "judge=..., what scores samples")
     if subject.real is None:
         raise missing(["quality"], "real=..., images to compare with")
+    if judge is None:
+        judge = fitted_judge(*draw_labelled(real, MOST, seed=0), device=samples.device)
+    if isinstance(judge, Sequence) and not judge:
+        raise missing(["quality"], "judge=..., what scores samples")
     panel = judge.open(samples.device) if isinstance(judge, Beside) else Here(seats(judge))
     with undisturbed(), torch.no_grad():
         for images in (samples, subject.real[:2].to(samples.device)):
@@ -111,7 +148,7 @@ def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> None:
     with undisturbed(subject.G, subject.D, subject.critic):
         for name, probe in probes.items():
             try:
-                probe.measure(batch, batch)
+                probe.rehearse(batch, batch)
             except (TypeError, ValueError, RuntimeError, IndexError) as error:
                 raise ValueError(
                     f"the probe {name!r} needs a critic that is called with images and differentiable by "

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
-from .critic_probes import GradientNorms
+from .critic_probes import FiniteDifferences, GradientNorms, GradientRms, LayerLipschitz, LipschitzConstant
 from .probe import Probe, Subject
 
 #: How often something is measured: every so many generator steps, at every mark, or never.
@@ -17,4 +17,9 @@ class Listed(NamedTuple):
 
 PROBES: Final[Mapping[str, Listed]] = {
     "gradient_norms": Listed(50, GradientNorms),
+    # For the critic of PGN's code alone: elsewhere it says what the raw norms say.
+    "gradient_rms": Listed(None, GradientRms),
+    "finite_differences": Listed(1000, FiniteDifferences),
+    "layer_lipschitz": Listed(1000, LayerLipschitz),
+    "lipschitz_constant": Listed(1000, LipschitzConstant),
 }

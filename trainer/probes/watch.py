@@ -63,7 +63,11 @@ class Watch:
                 loader.
     judge:      scores samples (``judges/``), or several: Q and D are each the first one's that gives them.
                 ``Beside(judges)`` has them judge in a process of their own, so that training does not wait.
-    z:          what G takes for one sample: its latent's size, or shape, or (n, generator) -> inputs.
+                Default: a classifier fitted on ``real`` where its items are (image, class), else bins of it
+                by k-means (``judges.fitted``).
+    z:          what G takes for one sample: its latent's size, or shape, or (n, generator) -> inputs, a tensor
+                or a tuple of them (latents and labels). Default: normal latents of the size that G seems to
+                take.
     every:      changes of ``preparation.SCHEDULE``, as {"gradient_norms": 100, "quality": None}.
     n_eval:     how many samples are judged at a mark, and how many real images once.
     n_grid:     how many samples are shown.
@@ -82,7 +86,7 @@ class Watch:
         saturation: Limits | None = None,
         G_ema: nn.Module | None = None,
         real: object = None,
-        judge: Judge | Sequence[Judge] | Beside = (),
+        judge: Judge | Sequence[Judge] | Beside | None = None,
         z: int | Sequence[int] | LatentSource | None = None,
         every: Mapping[str, Every] | None = None,
         n_eval: int = 1000,
@@ -113,7 +117,7 @@ class Watch:
         self.batches: tuple[Batch, Batch] | None = None
         self.evaluator: Evaluator | None = None
         if self.subject.sampler and (self.every["quality"] or self.every["samples"]):
-            panel = panel_of(judge, self.subject, self.every)
+            panel = panel_of(judge, self.subject, real, self.every)
             self.evaluator = Evaluator(
                 self.subject.sampler,
                 panel,
@@ -188,7 +192,9 @@ class Watch:
     def state_dict(self) -> dict[str, Any]:
         """What a training that goes on from a checkpoint needs to log the very same numbers."""
         skipped = self.evaluator.skipped if self.evaluator else 0
-        return {"steps": self.steps, "marks": self.marks, "skipped": skipped, **self.stability.state_dict()}
+        probes = {name: probe.state_dict() for name, probe in self.probes.items()}
+        counted = {"steps": self.steps, "marks": self.marks, "skipped": skipped}
+        return {**counted, "probes": probes, **self.stability.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """After the networks have theirs: a probe that the checkpoint did not have begins from them."""
@@ -196,6 +202,9 @@ class Watch:
         if self.evaluator:
             self.evaluator.skipped = state.get("skipped", 0)
         self.stability.load_state_dict(state)
+        for name, probe in self.probes.items():
+            if name in state.get("probes", {}):
+                probe.load_state_dict(state["probes"][name])
 
     @contextmanager
     def _survives(self, *probes: str) -> Iterator[None]:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from monitor import protocol
 from tests.reference import critics_twin, distribution_twin
 from trainer.critics import GradientNormalizedCritic
-from trainer.probes.gradient_norms import DISTRIBUTION_FIELDS, distribution, gradient_norms
+from trainer.probes.gradient_norms import distribution, gradient_norms
+from trainer.probes.recorder import DISTRIBUTION_FIELDS
 
 
 def piecewise_linear() -> nn.Module:
