@@ -8,19 +8,22 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
 from monitor.client.transport import Unreachable
 from monitor.client.typed_numbers import NUMBERS
-from trainer.config import Config, to_dict
+from trainer.config import UNTYPED, Config, to_dict
 from trainer.errors import TrainingError
 from trainer.jobs import Queue, queue_address
 from trainer.options import Options, SubmitOptions, WorkerOptions
 from trainer.overrides import changes, recipe_called
 from trainer.recipes import PAPERS, RECIPES, Paper
+from trainer.spokesman import end_with, held_back
 from trainer.worker import run_worker
+
+T = TypeVar("T")
 
 USAGE = """\
 usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every option
@@ -88,7 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             case [name, *options]:
                 start(name, options)
     except TrainingError as problem:
-        sys.exit(f"gantrain: {problem}")
+        end_with(problem)
+
+
+def parsed(kind: type[T], **options: Any) -> T:
+    with held_back():
+        read: T = tyro.cli(kind, registry=NUMBERS, **options)
+    return read
 
 
 def listing(paper: Paper) -> str:
@@ -119,16 +128,15 @@ def flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[tuple[str, s
             yield from flags(value, f"{flag}.")
         elif isinstance(value, bool):
             yield flag if value else f"{prefix}no-{key.replace('_', '-')}", ""
-        elif key != "recipe":
+        elif key not in UNTYPED:
             yield flag, " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def start(name: str, arguments: Sequence[str]) -> None:
-    chosen = tyro.cli(
+    chosen = parsed(
         Arguments,
         default=Arguments(recipe_called(name), Options()),
         args=arguments,
-        registry=NUMBERS,
         prog=f"gantrain {name}",
         description=summary(name),
     )
@@ -139,11 +147,10 @@ def start(name: str, arguments: Sequence[str]) -> None:
 
 
 def submit(name: str, arguments: Sequence[str]) -> None:
-    chosen = tyro.cli(
+    chosen = parsed(
         Submission,
         default=Submission(recipe_called(name), SubmitOptions()),
         args=arguments,
-        registry=NUMBERS,
         prog=f"gantrain submit {name}",
         description=f"Queue: {summary(name)}",
     )
@@ -175,7 +182,7 @@ def found_from_anywhere(config: Config) -> Config:
 
 
 def work(arguments: Sequence[str]) -> None:
-    options = tyro.cli(WorkerOptions, args=arguments, registry=NUMBERS, prog="gantrain worker")
+    options = parsed(WorkerOptions, args=arguments, prog="gantrain worker")
     if find_spec("torch") is None:
         raise TrainingError("training needs torch: pip install '.[trainer]'")
     run_worker(queue_address(options.server), options.device)
@@ -191,7 +198,7 @@ def fidelity(where: str, arguments: Sequence[str]) -> Iterator[str]:
 
 
 def fetch(dataset: str, arguments: Sequence[str]) -> None:
-    options = tyro.cli(FetchOptions, args=arguments, registry=NUMBERS, prog=f"gantrain fetch {dataset}")
+    options = parsed(FetchOptions, args=arguments, prog=f"gantrain fetch {dataset}")
     load_torch()
     from trainer.data import fetch as download  # noqa: PLC0415  as above
 
@@ -223,11 +230,10 @@ def resume(where: str, arguments: Sequence[str]) -> None:
         raise TrainingError(
             f"no checkpoint in {folder.absolute()}: pass the folder of a training, or a run's id"
         )
-    chosen = tyro.cli(
+    chosen = parsed(
         Arguments,
         default=Arguments(checkpoint.config, Options(out=folder, resume=True)),
         args=arguments,
-        registry=NUMBERS,
         prog=f"gantrain resume {where}",
         description=f"Go on from step {checkpoint.step}.",
     )

@@ -17,9 +17,11 @@ from tests.monitor.api.running import TOKEN, Running, run_service
 from tests.trainer.processes import SMALL, environment
 from tests.trainer.ranks import CONFIGURATIONS, trained
 from tests.trainer.states import last_state
+from trainer import spokesman
 from trainer.config import Batch
 from trainer.distributed import ALONE, choose_device
 from trainer.errors import ConfigError
+from trainer.spokesman import end_with
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,6 +165,31 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step(service: Running,
         f"stopped by SIGUSR1 at step {step}",
         step,
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["digits-gm"], "gantrain: there is no recipe 'digits-gm'. Did you mean digits-gn?"),
+        (["digits-gn", "--epochs", "many"], "'many' is not a whole number"),
+    ],
+)
+def test_what_every_process_would_refuse_is_said_by_the_first(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    with torchrun(tmp_path, "-m", "trainer", *arguments) as process:
+        output, _ = process.communicate(timeout=240)
+    assert process.returncode == 1
+    own, _, table = output.partition("FAILED")
+    assert own.count(said) == 1
+    assert table.count(said) == (1 if said.startswith("gantrain") else 0)
+
+
+def test_a_process_that_is_not_ended_speaks_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(spokesman, "PATIENCE", 0.01)
+    with pytest.raises(SystemExit, match="gantrain: no such folder"):
+        end_with(ConfigError("no such folder"))
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
