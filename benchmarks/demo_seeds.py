@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +44,8 @@ DIGITS = [name for name in sorted(RECIPES) if name.startswith("digits-")]
 @dataclass(frozen=True)
 class Stop:
     id: str = "stop"
+    kind: str = "stop"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class WatchedRun:
@@ -113,7 +115,9 @@ class WatchedRun:
         enough = bool(self.alerts) and len(self.records) > self.alerts[0]["detected"] + AFTER_THE_ALERT
         return [Stop()] if enough else []
 
-    def acknowledge(self, command: str, outcome: Literal["done", "failed", "ignored"], /) -> None:
+    def acknowledge(
+        self, command: str, outcome: Literal["done", "failed", "ignored"], detail: str = "", /
+    ) -> None:
         pass
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 import pickle  # its errors only
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +40,8 @@ class Checkpoint:
     #: The state of every part of the training, by name.
     parts: dict[str, Any]
     path: Path
+    #: Parts that begin anew: a training that went back goes on from here another way.
+    anew: frozenset[str] = frozenset()
 
     def restore(self, parts: Mapping[str, Stateful]) -> None:
         """Puts every part back where it was."""
@@ -48,6 +50,8 @@ class Checkpoint:
                 f"{self.path}: holds other parts than this training has: {', '.join(missing)}"
             )
         for name, part in parts.items():
+            if name in self.anew:
+                continue
             try:
                 part.load_state_dict(self.parts[name])
             except (RuntimeError, ValueError, KeyError) as problem:
@@ -56,10 +60,17 @@ class Checkpoint:
                 ) from problem
 
 
+class Retention(Protocol):
+    def kept(self, steps: Sequence[int]) -> Set[int]:
+        """Which of the checkpoints of these steps, the newest first, are kept."""
+
+
 class Keeps(Protocol):
     """Where the checkpoints of a training go."""
 
-    def save(self, step: int, config: Config, parts: Mapping[str, Stateful]) -> object: ...
+    def save(
+        self, step: int, config: Config, parts: Mapping[str, Stateful], retention: Retention
+    ) -> object: ...
 
 
 class CheckpointDirectory:
@@ -68,7 +79,7 @@ class CheckpointDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def save(self, step: int, config: Config, parts: Mapping[str, Stateful]) -> Path:
+    def save(self, step: int, config: Config, parts: Mapping[str, Stateful], retention: Retention) -> Path:
         """Writes the state of every part. Afterwards it is on the disk, or an ``UnsavedError`` has left what
         was there.
         """
@@ -85,8 +96,11 @@ class CheckpointDirectory:
                 f"no checkpoint of step {step} in {self.path.absolute()}: {problem.strerror or problem}; "
                 "make room there, and go on from the one before"
             ) from problem
-        for old in list(self.newest_first())[config.checkpoints.keep :]:
-            old.unlink(missing_ok=True)
+        paths = list(self.newest_first())
+        kept = retention.kept([step_of(path) for path in paths])
+        for old in paths:
+            if step_of(old) not in kept:
+                old.unlink(missing_ok=True)
         return final
 
     def _write(self, step: int, content: dict[str, Any]) -> Path:
@@ -108,12 +122,12 @@ class CheckpointDirectory:
         _flush_directory(self.path)
         return final
 
-    def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole; None where none was written yet.
+    def newest(self, before: int | None = None) -> Checkpoint | None:
+        """The newest checkpoint that is whole, ``before`` a step if one is given; None where there is none.
 
-        Damaged ones are set aside, so that they count for nothing afterwards.
+        Damaged ones are renamed, so that they count for nothing afterwards.
         """
-        paths = list(self.newest_first())
+        paths = [path for path in self.newest_first() if before is None or step_of(path) < before]
         for path in paths:
             try:
                 return read(path)
@@ -124,11 +138,27 @@ class CheckpointDirectory:
             raise CheckpointError(f"none of the {len(paths)} checkpoints in {self.path.absolute()} is whole")
         return None
 
+    def set_aside(self, after: int) -> None:
+        """What was written after a step counts for nothing any more; the newest is kept in ``left``, for who
+        thinks better of it.
+        """
+        given_up = [path for path in self.newest_first() if step_of(path) > after]
+        for path in given_up[1:]:
+            path.unlink(missing_ok=True)
+        for path in given_up[:1]:
+            left = self.path / "left"
+            left.mkdir(exist_ok=True)
+            path.replace(left / path.name)
+
     def newest_first(self) -> Iterator[Path]:
         # Of two with one step (a training that went back) the later written one is the newer.
-        names = ((_NAME.fullmatch(path.name), path) for path in self.path.glob("step-*.pt"))
-        found = [(int(name[1]), path.stat().st_mtime_ns, path) for name, path in names if name]
+        paths = (path for path in self.path.glob("step-*.pt") if _NAME.fullmatch(path.name))
+        found = [(step_of(path), path.stat().st_mtime_ns, path) for path in paths]
         yield from (path for _, _, path in sorted(found, reverse=True))
+
+
+def step_of(path: Path) -> int:
+    return int(path.name.split(".")[0].removeprefix("step-"))
 
 
 def read(path: Path) -> Checkpoint:

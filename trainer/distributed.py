@@ -55,8 +55,8 @@ class Ranks(Protocol):
     def mean(self, numbers: Numbers) -> Numbers:
         """Each number as the mean over the processes."""
 
-    def agree(self, reason: str | None) -> str | None:
-        """The reason of one that has one, the same for all."""
+    def agree(self, said: T | None) -> T | None:
+        """What one of them says that says anything, the same for all."""
 
     def share(self, make: Callable[[], T]) -> T:
         """What rank 0 makes, or why it cannot, for all. The others do not make it."""
@@ -83,8 +83,8 @@ class Alone:
     def mean(self, numbers: Numbers) -> Numbers:
         return numbers
 
-    def agree(self, reason: str | None) -> str | None:
-        return reason
+    def agree(self, said: T | None) -> T | None:
+        return said
 
     def share(self, make: Callable[[], T]) -> T:
         return make()
@@ -138,14 +138,14 @@ class Together:
             flat /= self.count
         return dict(zip(numbers, flat.unbind(), strict=True))
 
-    def agree(self, reason: str | None) -> str | None:
-        speaker = torch.tensor(0 if reason is None else self.rank + 1)
+    def agree(self, said: T | None) -> T | None:
+        speaker = torch.tensor(0 if said is None else self.rank + 1)
         with _listening():
             dist.all_reduce(speaker, dist.ReduceOp.MAX)
-            said = [reason]
+            agreed = [said]
             if speaker:
-                dist.broadcast_object_list(said, src=int(speaker) - 1, device=torch.device("cpu"))
-        return said[0]
+                dist.broadcast_object_list(agreed, src=int(speaker) - 1, device=torch.device("cpu"))
+        return agreed[0]
 
     def share(self, make: Callable[[], T]) -> T:
         made: list[T | TrainingError | None] = [None]

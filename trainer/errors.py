@@ -29,6 +29,14 @@ class UnsavedError(CheckpointError):
     """A checkpoint could not be written."""
 
 
+class RescueError(TrainingError):
+    """A turning point that training cannot go back to before."""
+
+
+class ExhaustedError(RescueError):
+    """It turned again, and every remedy was taken."""
+
+
 class PeerError(TrainingError):
     """Another process of the training is gone."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final, Protocol
 
-from trainer.checkpoint import Stateful
+from trainer.checkpoint import Retention, Stateful
 from trainer.config import Config
 
 STEP_TIME: Final = "system/step_time"
@@ -51,5 +51,5 @@ class Follower:
 class Nowhere:
     """A place where checkpoints are not kept."""
 
-    def save(self, step: int, config: Config, parts: Mapping[str, Stateful]) -> None:
+    def save(self, step: int, config: Config, parts: Mapping[str, Stateful], retention: Retention) -> None:
         pass

@@ -107,7 +107,7 @@ def train(order: Order, lifeline: Lifeline) -> Ending:
     load_torch()
     from trainer.options import Options  # noqa: PLC0415
     from trainer.session import Assignment, run_training  # noqa: PLC0415
-    from trainer.stopping import BY_COMMAND  # noqa: PLC0415
+    from trainer.stopping import MEANT  # noqa: PLC0415
 
     options = Options(
         server=order.server,
@@ -120,9 +120,7 @@ def train(order: Order, lifeline: Lifeline) -> Ending:
     outcome = run_training(config, options, Assignment(order.run, order.attempt, lifeline.asked))
     if outcome.stopped is None:
         return Ending()
-    return Ending(
-        stopped=f"{outcome.stopped} at step {outcome.step}", is_commanded=outcome.stopped == BY_COMMAND
-    )
+    return Ending(stopped=f"{outcome.stopped} at step {outcome.step}", is_commanded=outcome.stopped in MEANT)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from trainer.ema import MovingAverage
 from trainer.errors import UnsavedError
 from trainer.objective import Objective, accumulated
 from trainer.optimizer import ResumableAdam
-from trainer.randomness import Latents, ProcessGenerators, seeded
+from trainer.randomness import Latents, ProcessGenerators, seed_of_draws, seeded
 from trainer.schedule import Schedule
 from trainer.speed import Calls
 from trainer.stopping import Stopping
@@ -40,6 +40,10 @@ class Outcome:
     epoch: int
     #: Why training ended before its budget; None if it did not.
     stopped: str | None
+
+    @property
+    def message(self) -> str:
+        return f"{self.stopped} at step {self.step}" if self.stopped else ""
 
 
 def train(  # noqa: PLR0915  one loop, to be read in one piece
@@ -67,11 +71,10 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     optimizer_D = ResumableAdam(D, config.lr.d, config.adam, clip=config.clip)
     average = MovingAverage(G, config.ema)
     classes = config.network.classes
-    latents = Latents(config.network.z_dim, config.seed, device, classes=classes, **share)
+    seed = seed_of_draws(config)
+    latents = Latents(config.network.z_dim, seed, device, classes=classes, **share)
     labels = images.labels_for(classes)
-    data = Shuffled(
-        images.images, config.batch.d, config.seed, device, labels=labels, mirror=config.mirror, **share
-    )
+    data = Shuffled(images.images, config.batch.d, seed, device, labels=labels, mirror=config.mirror, **share)
     schedule = Schedule(config, len(images), ranks.count)
 
     # Who watches.
@@ -141,12 +144,13 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
             rates = {"learning_rate/g": rate_G, "learning_rate/d": rate_D}
             run.log(rates | critic.numbers(), step=step, mark=evaluation.mark)
             progress.set_postfix(in_short(epoch, evaluation))
-            if schedule.ends_epoch(step, every=config.checkpoints.every):
-                saved_at = step if saves(checkpoints, step, config, parts) else saved_at
+            if schedule.saves(step):
+                saved_at = step if saves(checkpoints, step, config, parts, schedule) else saved_at
     progress.close()
 
-    if saved_at != step:
-        checkpoints.save(step, config, parts)
+    # Where it goes back from here, that is not worth a checkpoint.
+    if saved_at != step and stopping.way is None:
+        checkpoints.save(step, config, parts, schedule)
     return Outcome(step, schedule.epoch(step), stopping.reason)
 
 
@@ -159,10 +163,12 @@ def in_short(epoch: int, evaluation: Evaluation) -> dict[str, object]:
     }
 
 
-def saves(checkpoints: Keeps, step: int, config: Config, parts: Mapping[str, Stateful]) -> bool:
+def saves(
+    checkpoints: Keeps, step: int, config: Config, parts: Mapping[str, Stateful], schedule: Schedule
+) -> bool:
     """Whether a checkpoint was written. A disk that is full costs a checkpoint, and not the training."""
     try:
-        checkpoints.save(step, config, parts)
+        checkpoints.save(step, config, parts, schedule)
     except UnsavedError as problem:
         logger.warning("%s", problem)
         return False

@@ -19,7 +19,7 @@ from trainer.consistency import ConsistencyRegularization
 from trainer.critics import Critic
 from trainer.losses import LOSSES
 from trainer.penalties import GradientPenalty
-from trainer.randomness import Draws, derived
+from trainer.randomness import Draws, derived, seed_of_draws
 from trainer.sample_differences import SampleDifferencesPenalization, Seen, pairs
 
 #: What the seeds of the penalty's points and of the augmentation are derived by.
@@ -60,7 +60,7 @@ class Objective:
         self.n_dis = config.n_dis
         self.loss = LOSSES[config.loss]
         points, augmentation = (
-            Draws(derived(config.seed, *purpose), device, rank=rank, ranks=ranks)
+            Draws(derived(seed_of_draws(config), *purpose), device, rank=rank, ranks=ranks)
             for purpose in (PENALTY, AUGMENTATION)
         )
         self.penalty = GradientPenalty(config.penalty, points)

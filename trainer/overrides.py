@@ -1,10 +1,10 @@
 """A recipe with some of its settings changed by name: ``{"lr.d": 4e-4, "epochs": 50}``, as jobs have it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from trainer.config import Config, from_dict, to_dict
+from trainer.config import UNTYPED, Config, from_dict, to_dict
 from trainer.errors import ConfigError
 from trainer.recipes import RECIPES
 
@@ -20,9 +20,13 @@ def recipe_called(name: str) -> Config:
 
 def overridden(recipe: str, overrides: Mapping[str, Any]) -> Config:
     """Names are those of the flags, with dots or as mappings in each other, with - or _."""
-    settings = to_dict(recipe_called(recipe))
-    known = dict(_flat(settings))
-    del known["recipe"]
+    return changed(recipe_called(recipe), overrides, fixed=UNTYPED)
+
+
+def changed(config: Config, overrides: Mapping[str, Any], fixed: Sequence[str] = ()) -> Config:
+    """A configuration with some settings changed by name, but none of those that are ``fixed``."""
+    settings = to_dict(config)
+    known = {name for name, _ in _flat(settings)} - set(fixed)
     named: set[str] = set()
     for name, value in _flat(overrides):
         if name in named:

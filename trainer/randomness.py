@@ -8,13 +8,17 @@ from them.
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.config import Config
 from trainer.errors import CheckpointError
+
+#: What the seed is derived by where a training goes back.
+AGAIN: Final = (0, 6)
 
 
 class Latents:
@@ -102,6 +106,13 @@ def derived(seed: int, *purpose: int) -> int:
     """A seed of its own: what is drawn from it has nothing in common with what is drawn from ``seed``."""
     state = np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
+
+
+def seed_of_draws(config: Config) -> int:
+    """What latents, batches and penalties are drawn from: the seed, and after going back another one each
+    time, or what went wrong would go wrong again, number by number.
+    """
+    return derived(config.seed, *AGAIN, config.rollbacks) if config.rollbacks else config.seed
 
 
 @contextmanager

@@ -21,11 +21,12 @@ from trainer.errors import ConfigError
 from trainer.following import Follower, Nowhere
 from trainer.loop import Outcome, train
 from trainer.options import Options
-from trainer.overrides import differences
+from trainer.overrides import changed, differences
+from trainer.rescue import Asking, WayBack, decide, find_way_back, gone_back
 from trainer.schedule import Schedule
 from trainer.speed import refuse_impossible
 from trainer.stopping import Stopping, never
-from trainer.training_directory import RunRecord, TrainingDirectory
+from trainer.training_directory import GoingBack, RunRecord, TrainingDirectory
 from trainer.watching import Unwatched, probes
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Beginning:
 
     directory: TrainingDirectory
     record: RunRecord
+    #: With what remedies have changed.
+    config: Config
     checkpoint: Checkpoint | None
     #: Whether the run has begun before, here or elsewhere, and the attempt that is gone on with.
     is_known: bool
@@ -58,6 +61,10 @@ class Beginning:
     @property
     def step(self) -> int:
         return self.checkpoint.step if self.checkpoint else 0
+
+    def under_way(self, processes: int) -> "Beginning":
+        """As it is once the run has heard where it goes on from."""
+        return replace(self, record=replace(self.record, ended_at=None, processes=processes, going_back=None))
 
 
 def run_training(config: Config, options: Options, assignment: Assignment | None = None) -> Outcome:
@@ -73,49 +80,73 @@ def run_training(config: Config, options: Options, assignment: Assignment | None
         beginning = ranks.share(lambda: find_beginning(config, options, assignment, held))
         directory, step = beginning.directory, beginning.step
         if beginning.checkpoint is not None:
-            compare_with_before(beginning.checkpoint, beginning.record, config, ranks)
-        schedule = Schedule(config, len(images), ranks.count)
+            compare_with_before(beginning.checkpoint, beginning.record, beginning.config, ranks)
+        schedule = Schedule(beginning.config, len(images), ranks.count)
         if not beginning.is_behind and beginning.record.ended_at == step >= schedule.last_step:
             over = "%s is over at step %d: ask for more --epochs or --steps to go on, or choose another --out"
             logger.info(over, directory.path, step)
             return Outcome(step, schedule.epoch(step), None)
-        run = held.enter_context(begin_run(beginning, config, options, ranks))
         asked = assignment.asked if assignment else never
-        stopping = held.enter_context(Stopping(run, ranks, also=asked))
+        outcome = train_as_run(beginning, images, options, ranks, device=device, asked=asked)
+    if outcome.stopped:
+        logger.info("%s; go on with: gantrain resume %s", outcome.message, directory.path)
+    elif leads:
+        logger.info("finished: step %d, epoch %d, in %s", outcome.step, outcome.epoch, directory.path)
+    return outcome
+
+
+def train_as_run(
+    beginning: Beginning,
+    images: data.ImageSet,
+    options: Options,
+    ranks: Ranks,
+    *,
+    device: torch.device,
+    asked: Callable[[], str | None],
+) -> Outcome:
+    """To its end, going back as often as the service asks for it."""
+    directory, leads = beginning.directory, ranks.rank == 0
+
+    def back(command: Asking) -> WayBack:
+        return find_way_back(command, beginning.config, directory.checkpoints)
+
+    with begin_run(beginning, options, ranks) as run, Stopping(run, ranks, also=asked, back=back) as stopping:
         logger.info("run %s %s", run.id, run.url or "(no service: delivered later by ganwatch sync)")
         if ranks.count > 1:
             logger.info("%d processes, each with the batch of the settings", ranks.count)
+        beginning = beginning.under_way(ranks.count)
         if leads:
-            directory.write_record(replace(beginning.record, ended_at=None, processes=ranks.count))
+            directory.write_record(beginning.record)
+        told = run if leads else Follower(run)
         try:
             with logging_redirect_tqdm():
-                outcome = train(
-                    config,
-                    images,
-                    run if leads else Follower(run),
-                    watch_with=probes if leads and options.probes else Unwatched,
-                    checkpoints=directory.checkpoints if leads else Nowhere(),
-                    stopping=stopping,
-                    device=device,
-                    ranks=ranks,
-                    resume=beginning.checkpoint,
-                    quiet=options.quiet or not leads,
-                )
+                while True:
+                    outcome = train(
+                        beginning.config,
+                        images,
+                        told,
+                        watch_with=probes if leads and options.probes else Unwatched,
+                        checkpoints=directory.checkpoints if leads else Nowhere(),
+                        stopping=stopping,
+                        device=device,
+                        ranks=ranks,
+                        resume=beginning.checkpoint,
+                        quiet=options.quiet or not leads,
+                    )
+                    way = stopping.take_way()
+                    if way is None:
+                        break
+                    beginning = go_back(way, beginning, run, ranks)
         except BaseException as problem:
             if ranks.must_speak():
                 # As a further process of rank 0, whose word it is.
-                open_run(beginning, config, options, ranks, attempt=run.attempt, rank=0).finish(
+                open_run(beginning, options, ranks, attempt=run.attempt, rank=0).finish(
                     "failed", f"rank 0 died ({problem})"
                 )
             raise
-        message = f"{outcome.stopped} at step {outcome.step}" if outcome.stopped else ""
         if leads:
-            directory.write_record(replace(beginning.record, ended_at=outcome.step, processes=ranks.count))
-        run.finish(message=message)
-    if outcome.stopped:
-        logger.info("%s; go on with: gantrain resume %s", message, directory.path)
-    elif leads:
-        logger.info("finished: step %d, epoch %d, in %s", outcome.step, outcome.epoch, directory.path)
+            directory.write_record(replace(beginning.record, ended_at=outcome.step))
+        run.finish(message=outcome.message)
     return outcome
 
 
@@ -131,16 +162,21 @@ def find_beginning(
     if not directory.holds_training():
         record, is_new = RunRecord(run, options.project, name), elsewhere is None
         # What was trained elsewhere is begun again: its checkpoints are not here.
-        return Beginning(directory, record, None, not is_new, elsewhere, is_behind=not is_new)
+        return Beginning(directory, record, config, None, not is_new, elsewhere, is_behind=not is_new)
     if not options.resume:
         raise ConfigError(
             f"{directory.path} holds a training: add --resume to go on, or choose another --out"
         )
-    record, checkpoint = directory.record(), directory.checkpoints.newest()
+    record = directory.record()
+    if record.going_back is not None:
+        directory.checkpoints.set_aside(after=record.going_back.step)
+    config, checkpoint = changed(config, record.settings), directory.checkpoints.newest()
+    if checkpoint is not None and checkpoint.config.rollbacks < config.rollbacks:
+        checkpoint = gone_back(checkpoint, config)
     here = read_progress(progress_path(home(), record.run, rank=0)).attempt
     # It was killed, or its newest checkpoint is lost, or another machine went on with it.
     is_behind = record.ended_at != (checkpoint.step if checkpoint else 0) or (elsewhere or 0) > here
-    return Beginning(directory, record, checkpoint, True, max(here, elsewhere or 0), is_behind)
+    return Beginning(directory, record, config, checkpoint, True, max(here, elsewhere or 0), is_behind)
 
 
 def compare_with_before(before: Checkpoint, record: RunRecord, config: Config, ranks: Ranks) -> None:
@@ -156,17 +192,45 @@ def compare_with_before(before: Checkpoint, record: RunRecord, config: Config, r
         logger.info("settings changed at step %d: %s", before.step, told)
 
 
-def begin_run(beginning: Beginning, config: Config, options: Options, ranks: Ranks) -> monitor.Run:
+def begin_run(beginning: Beginning, options: Options, ranks: Ranks) -> monitor.Run:
     """Every process writes the same run, and each goes back: the service knows that they mean the same."""
-    run = open_run(beginning, config, options, ranks, attempt=beginning.attempt)
-    if beginning.is_behind:
+    run = open_run(beginning, options, ranks, attempt=beginning.attempt)
+    if beginning.record.going_back is not None:
+        tell(run, replace(beginning.record.going_back, step=beginning.step), ranks)
+    elif beginning.is_behind:
         run.rewind(beginning.step, f"went on from the checkpoint of step {beginning.step}")
     return run
 
 
+def go_back(way: WayBack, beginning: Beginning, run: monitor.Run, ranks: Ranks) -> Beginning:
+    """On from an earlier checkpoint, after what all processes are agreed on is on the disk."""
+    directory = beginning.directory
+    record = ranks.share(lambda: decide(way, directory, beginning.record))
+    tell(run, way.going_back, ranks)
+    after = replace(beginning, record=record, config=way.config, checkpoint=way.checkpoint)
+    after = after.under_way(ranks.count)
+    if ranks.rank == 0:
+        run.configure(to_dict(way.config))
+        directory.write_record(after.record)
+        logger.info("%s", way.going_back.reason)
+    return after
+
+
+def tell(run: monitor.Run, going_back: GoingBack, ranks: Ranks) -> None:
+    """The attempt that goes another way begins."""
+    run.rewind(
+        going_back.step,
+        going_back.reason,
+        remedy=going_back.remedy,
+        settings=going_back.settings,
+        command=going_back.command,
+    )
+    if ranks.rank == 0:
+        run.acknowledge(going_back.command, "done", going_back.reason)
+
+
 def open_run(
     beginning: Beginning,
-    config: Config,
     options: Options,
     ranks: Ranks,
     *,
@@ -180,11 +244,12 @@ def open_run(
             project=beginning.record.project,
             name=beginning.record.name,
             tags=options.tags,
-            config=to_dict(config) | ({"processes": ranks.count} if ranks.count > 1 else {}),
+            config=to_dict(beginning.config) | ({"processes": ranks.count} if ranks.count > 1 else {}),
             server=options.server,
             resume=beginning.is_known or takes_over,
             rank=ranks.rank if rank is None else rank,
-            commands=("stop",),
+            commands=("stop", "rollback"),
+            on_turning_point=beginning.config.on_turning_point,
             attempt=attempt,
         )
     except ValueError as problem:

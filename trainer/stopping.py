@@ -1,7 +1,9 @@
-"""How a training is asked to end early: by a signal, by a command from the service, or by its worker.
+"""How a training is asked to end early, or to go back: by a signal, by a command from the service, by its
+worker.
 
 Each only leaves a word here; the loop reads it between two steps, writes a checkpoint and ends. Of several
-processes that train together, what one was asked ends all after the same step.
+processes that train together, what one was asked ends all after the same step. Who goes back begins the loop
+again, from an earlier checkpoint.
 """
 
 import signal
@@ -11,48 +13,94 @@ from types import FrameType, TracebackType
 from typing import Final, Literal, Protocol, Self
 
 from trainer.distributed import ALONE, Ranks
-from trainer.errors import PeerError
+from trainer.errors import ExhaustedError, PeerError, RescueError, TrainingError
+from trainer.rescue import Asking, WayBack
 
 BY_COMMAND: Final = "stopped by command"
+AT_TURNING_POINT: Final = "stopped at a turning point"
+EXHAUSTED: Final = "stopped at a turning point, every remedy taken"
+#: Meant for the training, and not for the machine: it is not to be taken up elsewhere.
+MEANT: Final = frozenset({BY_COMMAND, AT_TURNING_POINT, EXHAUSTED})
 #: SIGTERM and SIGUSR1 are what schedulers send before they take a machine away.
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
-class Command(Protocol):
+class Command(Asking, Protocol):
     @property
-    def id(self) -> str: ...
+    def kind(self) -> str: ...
 
 
 class CommandedRun(Protocol):
     def commands(self) -> Sequence[Command]: ...
-    def acknowledge(self, command: str, outcome: Literal["done", "failed", "ignored"], /) -> None: ...
+    def acknowledge(
+        self, command: str, outcome: Literal["done", "failed", "ignored"], detail: str = "", /
+    ) -> None: ...
 
 
 def never() -> None:
     """Nobody asks."""
 
 
+def nowhere(command: Asking) -> WayBack:
+    del command
+    raise RescueError("this training keeps nothing that it could go back to")
+
+
 class Stopping:
     """As a context manager it catches SIGTERM, SIGUSR1 and the first Ctrl-C; a second Ctrl-C interrupts at
-    once. ``also`` is a further source of reasons.
+    once. ``also`` is a further source of reasons, ``back`` finds the way back that a command asks for.
     """
 
     def __init__(
-        self, run: CommandedRun, ranks: Ranks = ALONE, *, also: Callable[[], str | None] = never
+        self,
+        run: CommandedRun,
+        ranks: Ranks = ALONE,
+        *,
+        also: Callable[[], str | None] = never,
+        back: Callable[[Asking], WayBack] = nowhere,
     ) -> None:
         self.run = run
         self.ranks = ranks
         self.also = also
+        self.back = back
         self.reason: str | None = None
+        #: Where to go on from instead of stopping for good.
+        self.way: WayBack | None = None
         self._before: dict[int, signal._HANDLER] = {}
 
-    def asked(self) -> str | None:
-        """Why to stop, or None. To be called between two steps. The only command allowed is stop."""
+    def asked(self) -> str | WayBack | None:
+        """Why to leave the loop, or None. To be called between two steps."""
         for command in self.run.commands():
-            self.reason = self.reason or BY_COMMAND
-            self.run.acknowledge(command.id, "done")
-        self.reason = self.ranks.agree(self.reason or self.also())
-        return self.reason
+            self._obey(command)
+        agreed = self.ranks.agree(self.reason or self.also() or self.way)
+        self.reason = agreed if isinstance(agreed, str) else None
+        self.way = agreed if isinstance(agreed, WayBack) else None
+        return self.reason or self.way
+
+    def take_way(self) -> WayBack | None:
+        """The way back, once: who takes it is on it."""
+        way, self.way = self.way, None
+        return way
+
+    def _obey(self, command: Command) -> None:
+        match command.kind:
+            case "stop":
+                at_turning_point = command.parameters.get("alert") is not None
+                self.reason = self.reason or (AT_TURNING_POINT if at_turning_point else BY_COMMAND)
+                self.run.acknowledge(command.id, "done")
+            case "rollback":
+                self._go_back(command)
+            case kind:
+                self.run.acknowledge(command.id, "ignored", f"training knows no {kind}")
+
+    def _go_back(self, command: Command) -> None:
+        try:
+            self.way = self.way or self.back(command)
+        except ExhaustedError as problem:
+            self.reason = self.reason or EXHAUSTED
+            self.run.acknowledge(command.id, "failed", str(problem))
+        except TrainingError as problem:
+            self.run.acknowledge(command.id, "failed", str(problem))
 
     def __enter__(self) -> Self:
         # Only the main thread may catch signals.

@@ -9,11 +9,25 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from trainer.checkpoint import CheckpointDirectory
 from trainer.errors import BusyError, CheckpointError
+
+
+@dataclass(frozen=True)
+class GoingBack:
+    """The training goes on from an earlier step, because it had turned."""
+
+    step: int
+    reason: str
+    remedy: str
+    #: What the remedy changes, by the names of settings.
+    settings: dict[str, Any]
+    #: The command that asked for it.
+    command: str
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,16 @@ class RunRecord:
     name: str | None
     ended_at: int | None = None
     processes: int = 1
+    #: Settings that remedies have changed so far: they go before whatever the training is started with.
+    settings: dict[str, Any] = field(default_factory=dict)
+    #: What is decided and not done yet.
+    going_back: GoingBack | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunRecord":
+        known = json.loads(text)
+        going_back = known.pop("going_back", None)
+        return cls(**known, going_back=going_back and GoingBack(**going_back))
 
 
 class TrainingDirectory:
@@ -36,8 +60,8 @@ class TrainingDirectory:
 
     def record(self) -> RunRecord:
         try:
-            return RunRecord(**json.loads(self._record.read_text()))
-        except (OSError, ValueError, TypeError) as problem:
+            return RunRecord.from_json(self._record.read_text())
+        except (OSError, ValueError, TypeError, AttributeError) as problem:
             raise CheckpointError(
                 f"{self._record.absolute()} names no run to go on with: {problem}"
             ) from problem

@@ -36,7 +36,8 @@ class RecordingRun:
         asked, self.asked = self.asked, []
         return asked
 
-    def acknowledge(self, command: str, outcome: str) -> None:
+    def acknowledge(self, command: str, outcome: str, detail: str = "") -> None:
+        del detail
         self.acknowledged.append((command, outcome))
 
     def series(self, name: str) -> list[tuple[int, float]]:

@@ -17,6 +17,7 @@ from trainer.errors import CheckpointError, DamagedCheckpointError, UnsavedError
 from trainer.optimizer import ResumableAdam
 from trainer.randomness import Draws, Latents, ProcessGenerators
 from trainer.recipes import RECIPES
+from trainer.schedule import Schedule
 
 
 class Part:
@@ -37,13 +38,17 @@ def config(keep: int = 3) -> Config:
 def saved(directory: Path, *steps: int, keep: int = 3) -> CheckpointDirectory:
     checkpoints = CheckpointDirectory(directory)
     for step in steps:
-        checkpoints.save(step, config(keep), {"part": Part(torch.full((1000,), step))})
+        save(checkpoints, step, {"part": Part(torch.full((1000,), step))}, keep=keep)
     return checkpoints
+
+
+def save(checkpoints: CheckpointDirectory, step: int, parts: Mapping[str, Stateful], keep: int = 3) -> Path:
+    return checkpoints.save(step, config(keep), parts, Schedule(config(keep), images=1000))
 
 
 def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     parts: dict[str, Stateful] = {"a": Part(torch.arange(5)), "b": Part({"x": (1, 2.5, "three", None)})}
-    CheckpointDirectory(tmp_path).save(7, config(), parts)
+    save(CheckpointDirectory(tmp_path), 7, parts)
     checkpoint = CheckpointDirectory(tmp_path).newest()
     assert checkpoint is not None
     assert (checkpoint.step, checkpoint.config) == (7, config())
@@ -135,7 +140,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     checkpoints = saved(tmp_path, 10)
     before = sorted(os.listdir(tmp_path))
     with pytest.raises(UnsavedError, match=r"no checkpoint of step 20 .*: No space left"):
-        checkpoints.save(20, config(), {"part": Failing()})
+        save(checkpoints, 20, {"part": Failing()})
     assert sorted(os.listdir(tmp_path)) == before
 
 
@@ -151,7 +156,7 @@ def test_no_code_is_loaded_from_a_checkpoint(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "harm"),)
 
     checkpoints = CheckpointDirectory(tmp_path)
-    path = checkpoints.save(1, config(), {"part": Part(Harmful())})
+    path = save(checkpoints, 1, {"part": Part(Harmful())})
     with pytest.raises(CheckpointError, match="does not hold plain data"):
         read(path)
     assert not (tmp_path / "harm").exists()
@@ -159,7 +164,7 @@ def test_no_code_is_loaded_from_a_checkpoint(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_training_says_what_does_not_fit(tmp_path: Path) -> None:
     checkpoints = CheckpointDirectory(tmp_path)
-    checkpoints.save(1, config(), {"G": torch.nn.Linear(2, 3)})
+    save(checkpoints, 1, {"G": torch.nn.Linear(2, 3)})
     checkpoint = checkpoints.newest()
     assert checkpoint is not None
     with pytest.raises(CheckpointError, match="G does not fit this configuration"):
@@ -186,7 +191,7 @@ def test_every_generator_goes_on_where_it_was(tmp_path: Path) -> None:
     for _ in range(3):
         draw(latents)
     checkpoints = CheckpointDirectory(tmp_path)
-    checkpoints.save(1, config(), {"process": generators, "latents": latents})
+    save(checkpoints, 1, {"process": generators, "latents": latents})
     expected = [draw(latents) for _ in range(3)]
     checkpoint = checkpoints.newest()
     assert checkpoint is not None

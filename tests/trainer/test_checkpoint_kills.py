@@ -13,6 +13,7 @@ import torch
 from trainer.checkpoint import CheckpointDirectory
 from trainer.config import Checkpoints
 from trainer.recipes import RECIPES
+from trainer.schedule import Schedule
 
 CONFIG = replace(RECIPES["digits-gn"](), checkpoints=Checkpoints(keep=2))
 
@@ -33,7 +34,7 @@ class Weights:
 def write_for_ever(directory: Path, first: int, written: Connection) -> None:
     checkpoints, step = CheckpointDirectory(directory), first
     while True:
-        checkpoints.save(step, CONFIG, {"weights": Weights(step)})
+        checkpoints.save(step, CONFIG, {"weights": Weights(step)}, Schedule(CONFIG, images=1000))
         written.send(step)
         step += 1
 

@@ -103,7 +103,7 @@ def test_weights_are_bit_identical_with_probes_on_and_off(variant: str, tmp_path
     }
 
 
-def test_images_without_a_judge_are_watched_all_the_same(tmp_path: Path) -> None:
+def test_images_without_classes_are_judged_by_bins(tmp_path: Path) -> None:
     base = RECIPES["dcgan64-gn"]()
     small = Network(architecture="dcgan", z_dim=8, width_g=2, width_d=2)
     settings = replace(base, size=16, network=small, batch=Batch(g=8, d=8), epochs=2)
@@ -126,7 +126,9 @@ def test_images_without_a_judge_are_watched_all_the_same(tmp_path: Path) -> None
         states.append(last_state(tmp_path / place)[1])
     assert_identical(*states)
     assert [name for name, _ in run.images] == ["samples", "samples"]
-    assert not any(name.startswith("quality") for name, *_ in run.points)
+    judged = {name for name, *_ in run.points if name.startswith(("quality", "diversity"))}
+    assert {"diversity/kmeans", "diversity_real/kmeans"} <= judged
+    assert not any(name.startswith("quality") for name in judged)
 
 
 def test_a_watched_training_that_goes_on_logs_what_the_uninterrupted_one_logs(tmp_path: Path) -> None:
@@ -199,7 +201,7 @@ def test_a_stop_command_writes_a_checkpoint_and_is_acknowledged(tmp_path: Path) 
     class StoppedAtFive(RecordingRun):
         def commands(self) -> list[SimpleNamespace]:
             at = self.series("loss/g")
-            return [SimpleNamespace(id="c1", kind="stop")] if at and at[-1][0] == 5 else []
+            return [SimpleNamespace(id="c1", kind="stop", parameters={})] if at and at[-1][0] == 5 else []
 
     run = StoppedAtFive()
     outcome, parts = trained(config(), tmp_path / "parts", run)

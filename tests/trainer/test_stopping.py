@@ -9,13 +9,17 @@ from trainer.errors import PeerError
 from trainer.stopping import SIGNALS, Stopping
 
 
+def commanded(kind: str, name: str = "c", **parameters: object) -> SimpleNamespace:
+    return SimpleNamespace(id=name, kind=kind, parameters=parameters)
+
+
 def test_nothing_asked_nothing_stopped() -> None:
     assert Stopping(RecordingRun()).asked() is None
 
 
 def test_a_command_is_obeyed_and_acknowledged_once() -> None:
     run = RecordingRun()
-    run.asked = [SimpleNamespace(id="a"), SimpleNamespace(id="b")]
+    run.asked = [commanded("stop", "a"), commanded("stop", "b")]
     stopping = Stopping(run)
     assert stopping.asked() == "stopped by command"
     assert stopping.asked() == "stopped by command"

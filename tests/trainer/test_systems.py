@@ -134,7 +134,7 @@ def test_a_system_goes_on_from_a_checkpoint_bit_for_bit_with_every_option_on(
 
         def commands(self) -> list[Any]:
             at = self.series("loss/g")
-            return [SimpleNamespace(id="c1")] if at and at[-1][0] == 5 else []
+            return [SimpleNamespace(id="c1", kind="stop", parameters={})] if at and at[-1][0] == 5 else []
 
     whole = trained(settings, tmp_path / "whole")
     trained(settings, tmp_path / "parts", StoppedAtFive())

@@ -17,11 +17,13 @@ from .networks import (
 )
 from .objectives import Consistency, LossName, Noise, Penalty, PenaltyName, Points, SampleDifferences
 from .optimization import Adam, Batch, Ema, LearningRate
+from .rescue import OnTurningPoint, RemedyName, Rescue
 from .running import Checkpoints, Extractor, Fidelity, Metric, Speed
 from .stored import from_dict, to_dict
-from .training import Config, Dataset
+from .training import UNTYPED, Config, Dataset
 
 __all__ = [
+    "UNTYPED",
     "Activation",
     "Adam",
     "Architecture",
@@ -42,10 +44,13 @@ __all__ = [
     "Network",
     "Noise",
     "Normalization",
+    "OnTurningPoint",
     "Penalty",
     "PenaltyName",
     "Points",
     "Pooling",
+    "RemedyName",
+    "Rescue",
     "SampleDifferences",
     "Speed",
     "from_dict",

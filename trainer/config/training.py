@@ -1,16 +1,18 @@
 """One training, complete, and which settings cannot go together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import tyro
 
 from trainer.config.networks import GRADIENT_NORMALIZED, SIZES, Critic, Network
 from trainer.config.objectives import Consistency, LossName, Penalty, SampleDifferences
 from trainer.config.optimization import Adam, Batch, Ema, LearningRate
+from trainer.config.rescue import OnTurningPoint, Rescue, parts_of
 from trainer.config.running import Checkpoints, Fidelity, Speed
 from trainer.config.validation import require
+from trainer.errors import ConfigError
 
 Dataset = Literal[
     "digits",
@@ -24,6 +26,8 @@ Dataset = Literal[
     "lsun-bedroom",
     "tiny-imagenet",
 ]
+#: Settings that are no options: nobody types them.
+UNTYPED: Final = ("recipe", "rollbacks")
 #: Classes of the data sets that have labels. What lies in ``images`` tells for itself.
 CLASSES: Final[dict[Dataset, int]] = {"digits": 10, "cifar10": 10, "cifar100": 100, "tiny-imagenet": 200}
 
@@ -63,6 +67,12 @@ class Config:
     speed: Speed = field(default_factory=Speed)
     fidelity: Fidelity = field(default_factory=Fidelity)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    #: When the service has confirmed a turning point: only notify people; stop; go back to before it; or go
+    #: back and go on with a remedy.
+    on_turning_point: OnTurningPoint = "notify"
+    rescue: Rescue = field(default_factory=Rescue)
+    #: How often training went back to before a turning point. Each time other random numbers are drawn.
+    rollbacks: tyro.conf.Suppress[int] = 0
     seed: int = 0
     #: Deterministic algorithms on a GPU as well, where they cost speed. A CPU is always exact.
     deterministic: bool = False
@@ -80,6 +90,58 @@ class Config:
             f"batch.accumulate = {self.batch.accumulate}: sample differences choose the best of the whole "
             "batch, set it to 1",
         )
+        require(self.rollbacks >= 0, f"rollbacks = {self.rollbacks} must not be negative")
+        if self.on_turning_point == "rescue" and self.remedies:
+            self.rescued()  # and so one after another, down to the last
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether a turning point makes it go back, so that it keeps a checkpoint to go back to."""
+        return self.on_turning_point in {"rollback", "rescue"}
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """Those that were not taken yet, the next one first."""
+        return self._order[self.rollbacks :]
+
+    @property
+    def remedy(self) -> str | None:
+        """The one that was taken last."""
+        return self._order[self.rollbacks - 1] if self.rollbacks else None
+
+    @property
+    def _order(self) -> tuple[str, ...]:
+        return ("rollback",) if self.on_turning_point == "rollback" else self.rescue.remedies
+
+    def rescued(self) -> "Config":
+        """As it goes on after the next turning point: with the next remedy, and other random numbers."""
+        remedy = self.remedies[0]
+        settings: dict[str, Any] = {}
+        for name in parts_of(remedy):
+            match name:
+                case "gn":
+                    require(
+                        self.critic.kind not in GRADIENT_NORMALIZED,
+                        f"rescue.remedies has {remedy}, and critic.kind = {self.critic.kind} normalizes the "
+                        "gradient already: leave gn out",
+                    )
+                    settings["critic"] = Critic(kind="gn")
+                case "gp":
+                    require(
+                        self.penalty.kind == "none",
+                        f"rescue.remedies has {remedy}, and penalty.kind = {self.penalty.kind} is one "
+                        "already: leave gp out",
+                    )
+                    settings["penalty"] = Penalty(kind="gp", weight=self.rescue.gp_weight)
+                case "lr":
+                    factor = self.rescue.lr_factor
+                    settings["lr"] = replace(self.lr, g=self.lr.g * factor, d=self.lr.d * factor)
+        try:
+            return replace(self, **settings, rollbacks=self.rollbacks + 1)
+        except ConfigError as problem:
+            if str(problem).startswith("rescue."):
+                raise
+            raise ConfigError(f"rescue.remedies has {remedy}, which cannot be: {problem}") from problem
 
     def _check_length(self) -> None:
         require(
