@@ -1,7 +1,9 @@
 """Real images for the probes that compare with them, taken without disturbing what training draws."""
 
+import operator
+import random
 from collections.abc import Sized
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, SupportsIndex, cast
 
 import numpy as np
 import torch
@@ -22,6 +24,12 @@ def draw_real(real: object, n: int, seed: int) -> Tensor:
     one, whose items are such images or begin with them. A loader is not iterated: its order and its
     generators belong to training.
     """
+    images, _ = draw_labelled(real, n, seed)
+    return images
+
+
+def draw_labelled(real: object, n: int, seed: int) -> tuple[Tensor, Tensor | None]:
+    """The same, with int64 labels ``[n]`` where all items are pairs of an image and a whole number."""
     source = real.dataset if isinstance(real, DataLoader) else real
     if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
         raise TypeError(
@@ -34,22 +42,38 @@ def draw_real(real: object, n: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(dataset), generator=generator)[:n]
     with undisturbed():
-        images = _take(dataset, chosen)
+        # A dataset may flip or crop at random.
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        images, labels = _take(dataset, chosen)
     images = images.float().div(127.5).sub(1) if images.dtype == torch.uint8 else images.float()
     if images.dim() != 4 or not bool((images.abs() <= 1.001).all()):
         raise ValueError(
             f"real images are {list(images.shape)} from {images.min():g} to {images.max():g}: "
             "pass [N, C, H, W] in [-1, 1], or as uint8"
         )
-    return images
+    return images, labels
 
 
-def _take(dataset: ImageDataset, chosen: Tensor) -> Tensor:
+def _take(dataset: ImageDataset, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
     if isinstance(dataset, Tensor):
-        return dataset.detach()[chosen.to(dataset.device)]
+        return dataset.detach()[chosen.to(dataset.device)], None
     if isinstance(dataset, np.ndarray):
-        return torch.from_numpy(dataset[chosen.numpy()])
-    items = [dataset[index] for index in chosen.tolist()]
-    return torch.stack(
-        [torch.as_tensor(item[0] if isinstance(item, tuple | list) else item) for item in items]
-    )
+        return torch.from_numpy(dataset[chosen.numpy()]), None
+    images: list[Tensor] = []
+    labels: list[int] = []
+    for index in chosen.tolist():
+        item = dataset[index]
+        image, *more = item if isinstance(item, tuple | list) else (item,)
+        images.append(torch.as_tensor(image))
+        labels += [number for number in map(_whole, more[:1]) if number is not None]
+    return torch.stack(images), torch.tensor(labels) if len(labels) == len(images) else None
+
+
+def _whole(value: object) -> int | None:
+    """A label, if it is one."""
+    try:
+        return operator.index(cast("SupportsIndex", value))
+    except TypeError:
+        return None

@@ -65,9 +65,9 @@ class Watch:
                 ``Beside(judges)`` has them judge in a process of their own, so that training does not wait.
                 Default: a classifier fitted on ``real`` where its items are (image, class), else bins of it
                 by k-means (``judges.fitted``).
-    z:          what G takes for one sample: its latent's size, or shape, or (n, generator) -> inputs, a tensor
-                or a tuple of them (latents and labels). Default: normal latents of the size that G seems to
-                take.
+    z:          what G takes for one sample: its latent's size, or shape, or (n, generator) -> inputs, which
+                is a tensor or a tuple of them (latents and labels). Default: normal latents of the size that
+                G seems to take.
     every:      changes of ``preparation.SCHEDULE``, as {"gradient_norms": 100, "quality": None}.
     n_eval:     how many samples are judged at a mark, and how many real images once.
     n_grid:     how many samples are shown.

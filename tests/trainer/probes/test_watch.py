@@ -489,6 +489,18 @@ def test_wrapped_networks_are_measured_without_their_wrapping() -> None:
     assert watch.subject.D is training.D
 
 
+class Hungry(nn.Module):
+    """A generator that wants labels too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lift = nn.Linear(Z, 16)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        lifted: Tensor = self.lift(z) + y[:, None]
+        return lifted.view(len(z), 1, 4, 4)
+
+
 class Broken(Quadrants):
     """Keeps the opposite of what it promises."""
 
@@ -503,10 +515,11 @@ class Broken(Quadrants):
     ("changes", "says"),
     [
         ({"judge": ()}, "judge="),
+        ({"judge": [Quadrants(), Quadrants()]}, "told apart by their names"),
         ({"judge": Broken(4)}, "gives no mode"),
         ({"judge": Broken(None)}, "gives [2] mode"),
         ({"real": None}, "real="),
-        ({"z": None}, "z="),
+        ({"G": Hungry(), "z": None}, "z="),
         ({"z": 7}, "Pass z="),
         ({"real": iter([REAL])}, "pass real=images"),
         ({"real": REAL * 100}, "-1, 1"),
@@ -522,8 +535,10 @@ class Broken(Quadrants):
     ],
 )
 def test_what_a_probe_lacks_is_refused_before_the_first_step(changes: dict[str, Any], says: str) -> None:
+    training = Training()
+    training.G = changes.pop("G", training.G)
     with pytest.raises((TypeError, ValueError)) as refused:
-        Training().watch(Notebook(), **changes)
+        training.watch(Notebook(), **changes)
     assert says in str(refused.value)
 
 
