@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from monitor import protocol
 from monitor.errors import Problem
@@ -28,6 +28,12 @@ from monitor.store.records import store_records
 from monitor.store.schema import Attempt, Run, Writer
 
 _MAX_ATTEMPT = 2**31
+#: What a batch changes of its run. The rest, such as a long configuration, is not read with every batch.
+_RUN = (
+    select(Run.version, Run.state, Run.attempt, Run.last_step, Run.last_seen, Run.dropped, Run.rejected)
+    .where(Run.id == bindparam("run_id"))
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ def _apply(c: Connection, run_id: str, checked: _Checked, now: float) -> Applied
 
 
 def _lock_run(c: Connection, run_id: str) -> Row[Any] | None:
-    return c.execute(select(Run).where(Run.id == run_id).with_for_update()).first()
+    return c.execute(_RUN, {"run_id": run_id}).first()
 
 
 def _find_writer(c: Connection, run_id: str, writer: str) -> Row[Any] | None:
