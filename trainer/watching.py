@@ -11,11 +11,15 @@ from trainer.config import Config
 from trainer.critics import Critic, RawCritic
 from trainer.data import ImageSet
 from trainer.errors import UnfetchedError
+from trainer.losses import LOSSES
 from trainer.probes.judges import Judge
 from trainer.probes.judges.digits import digits_judge
+from trainer.probes.judges.fitted import fitted_judge
+from trainer.probes.registry import PROBES, Every
 from trainer.probes.watch import Watch as ProbeWatch
 from trainer.randomness import derived
 from trainer.sampling import latents_of
+from trainer.saturation import limits_of
 
 if TYPE_CHECKING:
     from trainer.fidelity import Meter
@@ -88,22 +92,20 @@ WatchFactory = Callable[[Run, Subject], Watch]
 
 
 def probes(run: Run, subject: Subject) -> Watch:
-    """All probes, and fidelity where the configuration asks for it.
-
-    Quality and diversity need a judge of the data; so far only the digits have one.
-    """
+    """All probes, and fidelity where the configuration asks for it."""
     config = subject.config
-    judges: tuple[Judge, ...] = (digits_judge(),) if config.dataset == "digits" else ()
     watch = ProbeWatch(
         subject.G,
         subject.D,
         run,
         critic=None if isinstance(subject.critic, RawCritic) else subject.critic,
+        generator_loss=LOSSES[config.loss].generator,
+        saturation=limits_of(config),
         G_ema=subject.G_ema,
         real=subject.images,
-        judge=judges,
+        judge=judge_of(subject),
         z=latents_of(config.network),
-        every={} if judges else {"quality": None},
+        every=every_of(config),
         # Not the seed itself: the latents that are judged would be the first that were trained with.
         seed=derived(config.seed, *EVALUATION),
     )
@@ -117,6 +119,19 @@ def probes(run: Run, subject: Subject) -> Watch:
         logger.warning("training goes on without fidelity: %s", problem)
         return watch
     return WithFidelity(watch, run, meter, config.fidelity.every)
+
+
+def judge_of(subject: Subject) -> Judge:
+    """Who judges quality and diversity: a classifier where the data has classes, else bins by k-means."""
+    if subject.config.dataset == "digits":
+        return digits_judge()
+    device = next(subject.G.parameters()).device
+    return fitted_judge(subject.images.images, subject.images.labels, device=device)
+
+
+def every_of(config: Config) -> dict[str, Every]:
+    """What differs from the usual schedule."""
+    return {"gradient_rms": PROBES["gradient_norms"].every} if config.critic.kind == "pgn-code" else {}
 
 
 class WithFidelity:
