@@ -256,6 +256,40 @@ def retention(
     print(f"{len(gone)} {noun} with {sum(run.size for run in gone)} bytes {verb}")
 
 
+def detect(  # noqa: PLR0917 - tyro makes an option of each
+    source: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN|FILE", help="A stored run's id, or a log or .npz trace."),
+    ],
+    offline: Annotated[
+        bool, tyro.conf.arg(help="Look ahead, too: dates each turning point exactly.")
+    ] = False,
+    role: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(
+            help="Which series of a log is what, such as Q=eval/score. Most names are recognized.",
+            metavar="ROLE=SERIES",
+            help_behavior_hint="",
+        ),
+    ] = (),
+    modes: Annotated[int | None, _option("How many modes the judge of a log tells apart.")] = None,
+    attempt: Annotated[int | None, _option("Of a run: the attempt (default: the newest).")] = None,
+    data_dir: DataDir = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Say where a stored run or a log of another tracker turned, as the detector says it live."""
+    from monitor.commands import detect as command  # noqa: PLC0415
+
+    is_file = Path(source).exists()
+    rows, meta = (
+        command.records_of_file(Path(source), role, modes)
+        if is_file
+        else command.records_of_run(source, attempt, data_dir, database)
+    )
+    command.tell(rows, meta, print, offline=offline)
+
+
 def rules(
     action: Annotated[Literal["test", "check"], tyro.conf.Positional],
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RULES.toml", help="The rules.")],
@@ -312,6 +346,7 @@ def main() -> None:
                 "token": token,
                 "migrate": migrate,
                 "retention": retention,
+                "detect": detect,
                 "rules": rules,
                 "alerts": alerts,
             },

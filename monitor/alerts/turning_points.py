@@ -10,11 +10,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
+from monitor.alerts.mark_records import PAGE, meta_of, records_of
 from monitor.detection.guarantee import ARL, Guarantee
-from monitor.detection.records import SINCE_THE_MARK, EvaluationMark, Record, assemble, is_complete
+from monitor.detection.records import EvaluationMark, Record, is_complete
 from monitor.detection.turning_point import STATE_VERSION, TurningPointDetector
 from monitor.store import detectors
 from monitor.store.alerts import Finding
@@ -22,8 +22,6 @@ from monitor.store.detectors import RoleSeries, Standing
 from monitor.store.lineage import Segment
 
 RULE = "turning-point"
-#: Marks judged in one transaction.
-PAGE = 256
 #: Records whose step and epoch are remembered, so that an onset can be named: more than evidence can be old.
 REMEMBERED = 128
 
@@ -47,11 +45,7 @@ class Watch:
         self._usual: frozenset[str] = frozenset()
         #: (step, epoch) of the newest records, the newest last.
         self._recent: list[tuple[int, float | None]] = []
-        quality, diversity = roles.get("Q"), roles.get("D")
-        self._meta = {
-            "m": diversity.m if diversity else None,
-            "n_eval": next((s.n for s in (quality, diversity) if s and s.n), None),
-        }
+        self._meta = meta_of(roles)
         self._detector = TurningPointDetector(self._meta)
         self._guarantee = Guarantee(self._meta)
         #: Of the turning point that stands: its onset, and whether it has the e-detector's mark.
@@ -88,7 +82,9 @@ class Watch:
         marks = detectors.marks_from(c, self.run_id, self.segments[-1], self._cursor, PAGE + 1)
         self.has_more = len(marks) > PAGE
         findings: list[Finding] = []
-        for mark, arrived, record in self._records(c, marks):
+        for mark, arrived, record in records_of(
+            c, self.run_id, self.segments, self.roles, marks, self._last_step
+        ):
             has_successor = mark.index < marks[-1].index or is_over
             if not is_complete(arrived, mark.expects | self._usual, has_successor):
                 break
@@ -113,33 +109,11 @@ class Watch:
     def _replay(self, c: Connection, segment: Segment) -> None:
         first = 0
         while marks := detectors.marks_from(c, self.run_id, segment, first, PAGE):
-            for mark, arrived, record in self._records(c, marks):
+            for mark, arrived, record in records_of(
+                c, self.run_id, self.segments, self.roles, marks, self._last_step
+            ):
                 self._take(mark, arrived, record)
             first = marks[-1].index + 1
-
-    def _records(
-        self, c: Connection, marks: list[EvaluationMark]
-    ) -> list[tuple[EvaluationMark, frozenset[str], Record]]:
-        if not marks:
-            return []
-        by_id = {series.id: series.role for series in self.roles.values()}
-        attempt, first, last = marks[0].attempt, marks[0].index, marks[-1].index
-        values = detectors.values_at(c, self.run_id, attempt, first=first, last=last, series=by_id)
-        since = [series.id for role, series in self.roles.items() if role in SINCE_THE_MARK]
-        after = min(marks[0].step - 1, -1) if self._last_step is None else self._last_step
-        points = detectors.points_between(
-            c, self.run_id, self.segments, since, after=after, upto=marks[-1].step
-        )
-        records = []
-        for mark in marks:
-            named = {by_id[series]: value for series, value in values.get(mark.index, {}).items()}
-            between: dict[str, Any] = {}
-            for series, (steps, numbers) in points.items():
-                low, high = np.searchsorted(steps, (after, mark.step), side="right")
-                between[by_id[series]] = numbers[low:high].tolist()
-            records.append((mark, frozenset(named), assemble(mark, named, between)))
-            after = mark.step
-        return records
 
     def _take(self, mark: EvaluationMark, arrived: frozenset[str], record: Record) -> Finding | None:
         self._recent = [*self._recent[1 - REMEMBERED :], (mark.step, mark.epoch)]
