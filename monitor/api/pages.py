@@ -55,7 +55,10 @@ class Assets(StaticFiles):
 
 @router.get("/")
 @router.get("/runs/{run}")
+@router.get("/runs/{run}/alerts/{alert}")
 @router.get("/compare")
+@router.get("/alerts")
+@router.get("/jobs")
 def get_page() -> Response:
     return FileResponse(web_directory() / "index.html", headers=REVALIDATED)
 

@@ -125,7 +125,7 @@ def test_diversity_is_told_beside_real_data_and_its_gate(page: Page, measured: R
     open_run(page, measured.id)
     wait_until_drawn(page, "diversity/tests")
     readout = part(chart(page, "diversity/tests"), "readout")
-    expect(readout).to_have_text(re.compile(r"generated.*1\.50.*real data.*2\.25.*recognized.*0\.750"))
+    expect(readout).to_have_text(re.compile(r"generated.*1\.50.*real.*2\.25.*gate.*0\.750"))
 
 
 def test_evaluations_that_were_skipped_are_counted(page: Page, measured: Run) -> None:

@@ -18,11 +18,12 @@ const KEPT_ANSWERS = 300;
 
 /** The server said no. */
 export class Refused extends Error {
-  /** @param {number} status @param {{type?: string, title?: string, detail?: string}} problem */
+  /** @param {number} status @param {{type?: string, title?: string, detail?: string, field?: string}} problem */
   constructor(status, problem) {
     super(problem.detail || problem.title || `The server answered ${status}.`);
     this.status = status;
     this.type = problem.type ?? "";
+    this.field = problem.field ?? "";
   }
 }
 
@@ -123,17 +124,40 @@ export const getMarks = (run, signal) => get(`${of(run)}/marks`, signal);
 export const getImages = (run, signal) => get(`${of(run)}/images`, signal);
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<{alerts: Alert[]}>} */
 export const getAlerts = (run, signal) => get(`${of(run)}/alerts`, signal);
-/** @param {string} run @param {string} alert */
-export const acknowledge = (run, alert) =>
-  post(`${of(run)}/alerts/${encodeURIComponent(alert)}/acknowledge`, { by: "the run's page" });
+/** @param {string} run @param {string} alert @param {AbortSignal} [signal] @returns {Promise<Alert>} */
+export const getAlert = (run, alert, signal) => get(`${of(run)}/alerts/${encodeURIComponent(alert)}`, signal);
+/**
+ * @param {{state?: string, notified_after?: number, cursor?: string | null, limit?: number}} filter
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{alerts: Alert[], next: string | null}>}
+ */
+export const listAlerts = (filter, signal) => get(`/alerts${query(filter)}`, signal);
+/**
+ * Says something of an alert: `acknowledge`, `snooze` (seconds), `unsnooze`, `dismiss`.
+ * @param {Alert} alert
+ * @param {string} what
+ * @param {Record<string, unknown>} [more]
+ */
+export const say = (alert, what, more = {}) =>
+  post(`${of(alert.run)}/alerts/${encodeURIComponent(alert.id)}/${what}`, { by: "the dashboard", ...more });
+/** How often turning points were false, over all runs. @param {AbortSignal} [signal] @returns {Promise<{sentence: string}>} */
+export const getFalseAlarms = (signal) => get("/false-alarms", signal);
+/**
+ * @param {{state?: string, cursor?: string | null, limit?: number}} filter
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{jobs: import("./types.js").Job[], next: string | null}>}
+ */
+export const listJobs = (filter, signal) => get(`/jobs${query(filter)}`, signal);
+/** @param {string} job */
+export const cancelJob = (job) => post(`/jobs/${encodeURIComponent(job)}/cancel`, {});
 /**
  * @param {string} run
  * @param {AbortSignal} [signal]
- * @returns {Promise<{commands: {id: string, kind: string, issued?: number, expires: number, outcome?: string | null}[]}>}
+ * @returns {Promise<{commands: {id: string, kind: string, attempt: number, issued?: number, expires: number, outcome?: string | null}[]}>}
  */
 export const getCommands = (run, signal) => get(`${of(run)}/commands`, signal);
-/** @param {string} run @param {string} kind */
-export const command = (run, kind) => post(`${of(run)}/commands`, { kind, parameters: {} });
+/** @param {string} run @param {string} kind @param {Record<string, unknown>} [parameters] */
+export const command = (run, kind, parameters = {}) => post(`${of(run)}/commands`, { kind, parameters });
 /** @param {string} run @param {string} digest */
 export const imageUrl = (run, digest) => `${ROOT}${of(run)}/images/${encodeURIComponent(digest)}`;
 /** @param {string[]} runs */

@@ -1,6 +1,10 @@
 /** Which page the address names, and the one live stream, banner and theme that all pages share. */
 import { failure } from "./pages/notice.js";
+import { installAlarm } from "./alarm.js";
+import { AlertPage } from "./pages/alert.js";
+import { AlertsPage } from "./pages/alerts.js";
 import { ComparePage } from "./pages/compare.js";
+import { JobsPage } from "./pages/jobs.js";
 import { RunPage } from "./pages/run.js";
 import { RunsPage } from "./pages/runs.js";
 import { Unreachable } from "./api.js";
@@ -35,8 +39,12 @@ let here = "";
 
 /** @param {AbortSignal} signal @returns {Promise<Page>} */
 function openPage(signal) {
-  const [, first, id] = location.pathname.split("/");
+  const [, first, id, part, alert] = location.pathname.split("/");
   if (first === "compare") return ComparePage.open(signal, listen);
+  if (first === "alerts") return AlertsPage.open(signal);
+  if (first === "jobs") return JobsPage.open(signal);
+  if (first === "runs" && id && part === "alerts" && alert)
+    return AlertPage.open(decodeURIComponent(id), decodeURIComponent(alert), signal);
   if (first === "runs" && id) return RunPage.open(decodeURIComponent(id), signal);
   return RunsPage.open(signal);
 }
@@ -61,6 +69,7 @@ function listen() {
 
 /** @param {import("./live.js").Changes} changes */
 async function refresh(changes) {
+  if (changes === "all" || [...changes.values()].some((changed) => changed.has("alerts"))) lookForAlerts();
   if (failed) {
     await visit(false);
     if (!failed) listen();
@@ -79,10 +88,11 @@ async function visit(moved) {
   refused("");
   page = null;
   here = location.pathname + location.search;
-  const first = location.pathname.split("/")[1];
+  const first = location.pathname.split("/")[1] || "runs";
   for (const link of document.querySelectorAll("[data-nav]")) link.toggleAttribute("aria-current", false);
-  const link = document.querySelector(`[data-nav="${first === "compare" ? "compare" : "runs"}"]`);
-  if (first !== "runs") link?.setAttribute("aria-current", "page");
+  // A run's page is no page of the bar.
+  if (location.pathname === "/" || first !== "runs")
+    document.querySelector(`[data-nav="${first}"]`)?.setAttribute("aria-current", "page");
   const slow = setTimeout(() => replace(main, el("p", { class: "loading muted", role: "status" }, "Loading…")), 150);
   try {
     const opened = await openPage(signal);
@@ -123,7 +133,8 @@ function follow(event) {
   )
     return;
   const isPage =
-    link.origin === location.origin && (link.pathname === "/" || /^\/(runs\/|compare$)/.test(link.pathname));
+    link.origin === location.origin &&
+    (link.pathname === "/" || /^\/(runs\/|(compare|alerts|jobs)$)/.test(link.pathname));
   if (!isPage || link.target || link.hash) return;
   event.preventDefault();
   history.pushState(null, "", link.href);
@@ -131,6 +142,7 @@ function follow(event) {
 }
 
 const banner = installBanner(find(PART.banner), () => live?.retry());
+const lookForAlerts = installAlarm(find(PART.firing));
 installTheme(/** @type {HTMLButtonElement} */ (find(PART.theme)), () => page?.redraw());
 document.addEventListener("click", follow);
 window.addEventListener("popstate", () => {

@@ -25,12 +25,23 @@
  * @typedef {object} RunDetail
  * @property {Record<string, unknown>} config
  * @property {string[]} commands
- * @property {{number: number, parent: number | null, from_step: number | null, reason: string, began: number}[]} attempts
+ * @property {"notify" | "stop" | "rollback" | "rescue"} [on_turning_point] What it wants to come of one.
+ * @property {Attempt[]} attempts
  * @property {{id: string, rank: number, host: string, process: number, state: string, high_water: number, dropped: number, last_seen: number}[]} writers
  * @property {{writer: string, first: number, last: number, reason: string, time: number}[]} gaps
  * @property {number} [rejected]
  *
  * @typedef {RunSummary & RunDetail} Run
+ *
+ * @typedef {object} Attempt
+ * @property {number} number
+ * @property {number | null} parent
+ * @property {number | null} from_step
+ * @property {string} reason
+ * @property {number} began
+ * @property {{name: string, settings: Record<string, unknown>} | null} [remedy]
+ * @property {Partial<Record<"Q" | "D", {before: WireNumber, turn: WireNumber, now: WireNumber}>> | null} [brought]
+ * @property {string | null} [alert]
  *
  * @typedef {object} Series
  * @property {string} name
@@ -86,6 +97,8 @@
  * @typedef {object} Alert
  * @property {string} id
  * @property {string} run
+ * @property {string} run_name
+ * @property {number} attempt
  * @property {"pending" | "firing" | "resolved"} state
  * @property {string} rule
  * @property {string} severity
@@ -101,8 +114,29 @@
  * @property {number | null} resolved
  * @property {number | null} acknowledged
  * @property {string} acknowledged_by
+ * @property {number | null} [snoozed_until]
+ * @property {string | null} [snoozed_by]
+ * @property {number | null} [notified] When people were last told of it.
  * @property {{time: number, state: string, reason: string}[]} transitions
  * @property {{name: string, step: number, digest: string}[]} images
+ *
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} run
+ * @property {string} project
+ * @property {string} name
+ * @property {string} recipe
+ * @property {Record<string, unknown>} overrides
+ * @property {number} priority
+ * @property {"queued" | "running" | "finished" | "failed" | "cancelled"} state
+ * @property {string} message
+ * @property {number} created
+ * @property {number | null} began
+ * @property {number | null} ended
+ * @property {string} worker
+ * @property {number} claims
+ * @property {number} deaths
+ * @property {boolean} cancelling
  *
  * @typedef {object} Snapshot
  * @property {string} name

@@ -17,6 +17,7 @@ const WORDS = {
     "Angle between a network's weights at two successive epoch ends. Small and steady is healthy; a leap is how a collapse begins.",
   stepAngle:
     "Angle between a network's weights before and after one step. It shrinks as training settles; a jump, or a fall to nothing, is a warning.",
+  gate: "Its gate is the share of samples that the judge of quality takes for what they should be: while it is low, D means little.",
   loss: "What each network minimizes, at every step. The level says little; a loss that freezes or runs away does.",
   score:
     "Mean output of the critic on real and generated images. Close together is a contest; far apart, the critic has won.",
@@ -126,10 +127,10 @@ function diversities(shelf) {
           source: 0,
         },
       ];
-      if (real) lines.push({ series: real.name, label: "real data", colour: "real", dash: "dot", source: 0 });
+      if (real) lines.push({ series: real.name, label: "real", colour: "real", dash: "dot", source: 0 });
       // Its gate: among samples that are nothing, modes mean little.
       const gate = shelf.all.find((series) => series.name.startsWith("recognized/"));
-      if (gate) lines.push({ series: gate.name, label: "recognized", colour: "other", source: 0, told: true });
+      if (gate) lines.push({ series: gate.name, label: "gate", colour: "other", source: 0, told: true });
       const ceiling = d.upper === null ? null : { value: d.upper, label: d.m ? `ln ${d.m}` : "most" };
       return shelf.take(
         spec(
@@ -140,6 +141,7 @@ function diversities(shelf) {
             lines,
             ceiling,
             bounds: d.upper === null ? null : [d.lower ?? 0, d.upper],
+            help: gate ? `${d.help} ${WORDS.gate}` : d.help,
           },
           d,
         ),

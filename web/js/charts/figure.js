@@ -27,7 +27,7 @@
  *   name, and the least and greatest of them that are above zero.
  * @typedef {{x: number, text: string, values: number, within: boolean}} Flag Values that are not finite, marked on the
  *   axis; `text` is empty where their kind is not known. `within`: somewhere in a bucket that ends at x.
- * @typedef {{x: number, kind: "onset" | "detected", label: string, colour?: string, faint?: boolean}} Turn
+ * @typedef {{x: number, kind: "onset" | "detected" | "attempt", label: string, colour?: string, faint?: boolean}} Turn
  *
  * @typedef {object} Readable
  * @property {string} label

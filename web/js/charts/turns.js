@@ -30,6 +30,17 @@ export function turnsOf(alert, axis, width) {
 }
 
 /**
+ * Where a run went back to, with what it does otherwise since.
+ * @param {import("../types.js").Attempt[]} attempts
+ * @param {import("../state/axis.js").Axis} axis
+ * @returns {Turn[]}
+ */
+export const remediesOn = (attempts, axis) =>
+  attempts.flatMap(({ from_step: from, remedy }) =>
+    remedy && from !== null ? [{ x: axis.atStep(from), kind: "attempt", label: remedy.name, colour: "real" }] : [],
+  );
+
+/**
  * Of labels that would cover each other only the first is kept.
  * @param {Turn[]} turns
  * @param {number} width Of the part that is shown.

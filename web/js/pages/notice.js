@@ -19,6 +19,12 @@ export function failure(error, retry) {
       ),
     );
   }
+  if (error instanceof Refused && (error.type === "unknown-alert" || error.field === "alert"))
+    return notice(
+      "There is no such alert",
+      el("p", {}, "Its run may have been deleted."),
+      el("a", { href: "/alerts" }, "All alerts"),
+    );
   if (error instanceof Refused && error.status === 404)
     return notice(
       "There is no such run",

@@ -9,12 +9,14 @@
 import * as api from "../api.js";
 import { refused } from "../connection.js";
 import { chartsOf } from "../charts/catalog.js";
-import { turnsOf } from "../charts/turns.js";
+import { remediesOn, thinned, turnsOf } from "../charts/turns.js";
 import { el, replace } from "../dom.js";
 import { decode } from "../format.js";
+import { AlertActions } from "../panels/alert_actions.js";
 import { Board } from "../panels/board.js";
 import { Details } from "../panels/details.js";
 import { Extremes } from "../panels/extremes.js";
+import { Remedies } from "../panels/remedies.js";
 import { RestOfCharts } from "../panels/rest.js";
 import { RunHead } from "../panels/run_head.js";
 import { Samples } from "../panels/samples.js";
@@ -57,6 +59,7 @@ export class RunPage {
     page.#series = series.series;
     page.#alerts = alerts.alerts;
     page.#seriesAt = Date.now();
+    page.actions.commands = commands.commands;
     page.head.show(run, commands.commands, page.#skipped);
     page.#show(images.images);
     return page;
@@ -82,12 +85,17 @@ export class RunPage {
     const pictures = [this.samples.element, this.extremes.element];
     this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, elements: pictures });
     this.rest = new RestOfCharts(stage);
+    this.actions = new AlertActions(
+      (at) => this.#place(at),
+      () => this.#answered(),
+    );
     this.verdict = new Verdict({
-      acknowledge: (alert, button) => this.#acknowledge(alert, button),
+      alert: this.actions,
       showStep: (at) => this.#showSample(at),
       place: (at) => this.#place(at),
       zoomTo: (at) => this.#zoomTo(at),
     });
+    this.remedies = new Remedies();
     this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
     this.details = new Details();
     this.head = new RunHead(() => this.refresh("all"));
@@ -96,6 +104,7 @@ export class RunPage {
       { class: "run" },
       this.head.element,
       this.verdict.element,
+      this.remedies.element,
       this.toolbar.element,
       this.board.element,
       this.rest.element,
@@ -151,7 +160,8 @@ export class RunPage {
 
   #turns() {
     const [low, high] = this.zoomed ?? this.#whole;
-    return this.#alerts.flatMap((alert) => turnsOf(alert, this.axis, high - low));
+    const turns = this.#alerts.flatMap((alert) => turnsOf(alert, this.axis, high - low));
+    return thinned([...turns, ...remediesOn(this.#run.attempts, this.axis)], high - low);
   }
 
   /** @param {number} step */
@@ -174,6 +184,7 @@ export class RunPage {
     }
     this.samples.element.hidden = !begins && !this.samples.images.length;
     this.verdict.show(this.#run, this.#alerts, this.#marks.index.length, judged);
+    this.remedies.show(this.#run, (step) => this.#place(step));
     this.toolbar.show(this.axis, this.zoomed);
     this.board.show(core);
     this.rest.show(rest);
@@ -221,6 +232,7 @@ export class RunPage {
       this.#series = series?.series ?? this.#series;
       this.#marks = marks ?? this.#marks;
       this.#alerts = alerts?.alerts ?? this.#alerts;
+      this.actions.commands = commands?.commands ?? this.actions.commands;
       this.head.show(run, commands?.commands ?? null, this.#skipped);
       this.#show(images?.images ?? (alerts && this.samples.images));
       if (has("points")) await Promise.all(this.#feeds.map((feed) => feed.refresh()));
@@ -268,17 +280,10 @@ export class RunPage {
     this.samples.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
 
-  /** @param {Alert} alert @param {HTMLButtonElement} button */
-  async #acknowledge(alert, button) {
-    button.disabled = true;
-    try {
-      await api.acknowledge(alert.run, alert.id);
-      await this.refresh(new Map([[this.#run.id, new Set(["alerts"])]]));
-      this.verdict.element.querySelector("button")?.focus();
-    } catch (error) {
-      button.disabled = false;
-      button.after(el("span", { role: "alert" }, /** @type {Error} */ (error).message));
-    }
+  /** After something was said of an alert. */
+  async #answered() {
+    await this.refresh(new Map([[this.#run.id, new Set(["alerts", "state"])]]));
+    this.verdict.element.querySelector("button")?.focus();
   }
 
   redraw() {

@@ -9,6 +9,12 @@ import { age, clock, plural } from "../format.js";
 export const stateBadge = (state) =>
   el("span", { class: "badge", "data-state": state }, el("i", { "aria-hidden": "true" }), state);
 
+const ALERT_STATES = { firing: "firing", pending: "suspected", resolved: "resolved" };
+
+/** @param {import("../types.js").Alert["state"]} state */
+export const alertStateBadge = (state) =>
+  el("span", { class: "badge", "data-alert": state }, el("i", { "aria-hidden": "true" }), ALERT_STATES[state]);
+
 /** @param {RunSummary["alerts"]} alerts */
 export function alertBadge(alerts) {
   if (alerts.firing)

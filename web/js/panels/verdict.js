@@ -4,108 +4,48 @@
  * @typedef {import("../types.js").Run} Run
  * @typedef {import("../types.js").Alert} Alert
  */
-import { imageUrl } from "../api.js";
 import { el, foreign, replace } from "../dom.js";
 import { clock, plural } from "../format.js";
 import { PART } from "../selectors.js";
+import { addressOf, changes, pictures, STATES } from "./alert_parts.js";
 
 const ORDER = { firing: 0, pending: 1, resolved: 2 };
-const STATES = { firing: "Alert", pending: "Suspected", resolved: "Resolved" };
-
-/** One grid before the turn and some from it on. @param {Alert} alert @param {Actions} actions */
-function pictures(alert, actions) {
-  const { onset_step: onset } = alert;
-  const images = alert.images.filter((image) => image.name === alert.images[0].name);
-  if (!images.length || onset === null) return null;
-  const shown = [
-    ...images.filter((image) => image.step < onset).slice(-1),
-    ...images.filter((image) => image.step >= onset),
-  ];
-  const items = shown.map((image) => {
-    const where = actions.place(image.step);
-    const picture = el("img", {
-      src: imageUrl(alert.run, image.digest),
-      alt: `Samples at ${where}`,
-      width: "76",
-      height: "76",
-      loading: "lazy",
-    });
-    return el(
-      "li",
-      { class: image.step === onset ? "turn" : null },
-      el(
-        "button",
-        { type: "button", class: "thumb", on: { click: () => actions.showStep(image.step) } },
-        picture,
-        el("span", { class: "number" }, where),
-      ),
-    );
-  });
-  return el("ul", { class: "pictures", "aria-label": "Samples before and after" }, ...items);
-}
+const THUMB = 76;
+const UNSENT = "Suspected: nobody is told until it is confirmed";
 
 /** @param {Alert} alert */
 function history(alert) {
   if (!alert.transitions.length) return null;
-  const rows = alert.transitions.map((transition) =>
-    el(
-      "li",
-      {},
-      el("time", { class: "number" }, clock(transition.time)),
-      el("b", {}, transition.state),
-      transition.reason && foreign(transition.reason),
-    ),
-  );
   return el(
     "details",
     { class: "history" },
     el("summary", {}, `History (${plural(alert.transitions.length, "change")})`),
-    el("ol", {}, ...rows),
+    changes(alert),
   );
 }
 
-/** @param {Alert} alert @param {Actions} actions */
-function alertPanel(alert, actions) {
+/** @param {Alert} alert @param {Run} run @param {Actions} actions */
+function alertPanel(alert, run, actions) {
   const { onset_step: onset } = alert;
-  const acknowledged =
-    alert.acknowledged !== null
-      ? el(
-          "span",
-          { class: "done" },
-          `Acknowledged ${clock(alert.acknowledged)}`,
-          alert.acknowledged_by && el("span", {}, " from ", foreign(alert.acknowledged_by)),
-        )
-      : el(
-          "button",
-          {
-            type: "button",
-            class: "primary",
-            part: PART.acknowledge,
-            on: {
-              click: (/** @type {MouseEvent} */ event) =>
-                actions.acknowledge(alert, /** @type {HTMLButtonElement} */ (event.currentTarget)),
-            },
-          },
-          "Acknowledge",
-        );
+  const zoom =
+    onset !== null && el("button", { type: "button", on: { click: () => actions.zoomTo(onset) } }, "Zoom to the turn");
   return el(
     "section",
     { class: "verdict", "data-state": alert.state, "data-alert": alert.id, "aria-label": "Alert" },
     el(
       "div",
       { class: "verdict-text" },
-      el("p", { class: "kicker" }, `${STATES[alert.state]} · ${clock(alert.resolved ?? alert.began)}`),
+      el(
+        "p",
+        { class: "kicker" },
+        `${alert.state === "pending" ? UNSENT : STATES[alert.state]} · ${clock(alert.resolved ?? alert.began)} · `,
+        el("a", { href: addressOf(alert) }, "Details"),
+      ),
       el("p", { class: "sentence" }, foreign(alert.sentence || alert.title)),
       history(alert),
     ),
-    pictures(alert, actions),
-    el(
-      "div",
-      { class: "actions" },
-      acknowledged,
-      onset !== null &&
-        el("button", { type: "button", on: { click: () => actions.zoomTo(onset) } }, "Zoom to the turn"),
-    ),
+    pictures(alert, { place: actions.place, press: actions.showStep, size: THUMB }),
+    actions.alert.few(alert, run, zoom),
   );
 }
 
@@ -138,19 +78,19 @@ function withoutAlert(run, marks, judged) {
   );
 }
 
-/** What is over is folded away. @param {Alert[]} alerts @param {Actions} actions */
-function over(alerts, actions) {
+/** What is over is folded away. @param {Alert[]} alerts @param {Run} run @param {Actions} actions */
+function over(alerts, run, actions) {
   if (!alerts.length) return null;
   return el(
     "details",
     { class: "over" },
     el("summary", {}, plural(alerts.length, "resolved alert")),
-    ...alerts.map((alert) => alertPanel(alert, actions)),
+    ...alerts.map((alert) => alertPanel(alert, run, actions)),
   );
 }
 
 /**
- * @typedef {{acknowledge: (alert: Alert, button: HTMLButtonElement) => void, showStep: (step: number) => void, place: (step: number) => string, zoomTo: (step: number) => void}} Actions
+ * @typedef {{alert: import("./alert_actions.js").AlertActions, showStep: (step: number) => void, place: (step: number) => string, zoomTo: (step: number) => void}} Actions
  */
 
 /**
@@ -184,7 +124,7 @@ export class Verdict {
   show(run, alerts, marks, judged) {
     const turned = alerts.some((alert) => alert.rule === "turning-point" && alert.state !== "resolved");
     replace(this.steady, !turned && withoutAlert(run, marks, judged));
-    const key = JSON.stringify([run.state, run.message, alerts]);
+    const key = JSON.stringify([run.state, run.message, run.attempt, alerts, this.actions.alert.commands]);
     if (key === this.#key) return;
     this.#key = key;
     const open = new Set(folds(this.element).flatMap(([fold, name]) => (fold.open ? [name] : [])));
@@ -207,13 +147,16 @@ export class Verdict {
           ` since ${clock(run.last_seen)}. Its process may have died, or cannot reach the service; the next word brings it back.`,
         ),
       );
-    const live = sorted.filter((alert) => alert.state !== "resolved").map((alert) => alertPanel(alert, this.actions));
+    const live = sorted
+      .filter((alert) => alert.state !== "resolved")
+      .map((alert) => alertPanel(alert, run, this.actions));
     replace(
       this.news,
       ...about,
       ...live,
       over(
         sorted.filter((alert) => alert.state === "resolved"),
+        run,
         this.actions,
       ),
     );
