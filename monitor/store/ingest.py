@@ -114,7 +114,8 @@ def _apply(c: Connection, run_id: str, checked: _Checked, now: float) -> Applied
 
 
 def _lock_run(c: Connection, run_id: str) -> Row[Any] | None:
-    return c.execute(_RUN, {"run_id": run_id}).first()
+    found: Row[Any] | None = c.execute(_RUN, {"run_id": run_id}).first()  # type: ignore[assignment]
+    return found
 
 
 def _find_writer(c: Connection, run_id: str, writer: str) -> Row[Any] | None:

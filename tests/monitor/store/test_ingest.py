@@ -500,6 +500,9 @@ def test_points_of_an_attempt_nobody_described_are_kept(database: Database) -> N
         "from_step": 0,
         "reason": "late",
         "began": NOW,
+        "remedy": None,
+        "alert": None,
+        "brought": None,
     }
 
 
