@@ -99,8 +99,7 @@ class WeightTrace:
     @torch.no_grad()
     def remember(self, norm: Tensor | None = None) -> None:
         """Take the weights as they are now for what the next comparison begins from."""
-        for old, new in zip(self.before, self.weights, strict=True):
-            old.copy_(new, non_blocking=True)
+        torch._foreach_copy_(self.before, self.weights, non_blocking=True)
         self.norm_before = norm
 
     def turn(self) -> Turn:

@@ -1,7 +1,7 @@
 """What the probes' series say about themselves: unit, direction, bounds, role, and the tooltip's words."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -26,6 +26,34 @@ def iteration_angles(networks: Iterable[str]) -> Iterator[Series]:
             "between them before and after. Good: settles and stays low. A leap by an order of magnitude "
             "is an early sign of collapse.",
         )
+        yield Series(
+            name=f"weight_norm/iter/{net}",
+            lower=0,
+            help=f"Length of the {word}'s weights after the step, all of its matrices and kernels as one "
+            "vector. Good: grows slowly. Read with the angle: the longer the weights, the smaller the angle "
+            "that the same update makes.",
+        )
+        yield Series(
+            name=f"relative_update/iter/{net}",
+            lower=0,
+            help=f"How much of the {word} one generator step rewrote: length of the change of its weights "
+            "over their length before. Good: well under 1, steady or falling. Unlike the angle it also sees "
+            "a change of length.",
+        )
+
+
+def iteration_layer_angles(layers: Mapping[str, Iterable[str]]) -> Iterator[Series]:
+    """``layers``: names of each network's layers."""
+    for net, of_net in layers.items():
+        for layer in of_net:
+            yield Series(
+                name=f"angle/iter_layer/{net}/{layer}",
+                unit="°",
+                lower=0,
+                upper=180,
+                help=f"How far the weights of the {NETWORKS[net]}'s layer {layer} turned during one "
+                "generator step. Shows which layer a leap of the whole network comes from.",
+            )
 
 
 def epoch_angles(layers: dict[str, Iterable[str]]) -> Iterator[Series]:

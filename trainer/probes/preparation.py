@@ -17,6 +17,7 @@ from .probe import Batch, Probe, Subject
 from .real_images import draw_labelled
 from .registry import PROBES, Every
 from .sample_grid import LatentSource, Sampler, normal_latents
+from .stability import OF_STEPS
 from .undisturbed import undisturbed
 
 logger = logging.getLogger(__name__)
@@ -24,13 +25,13 @@ logger = logging.getLogger(__name__)
 #: What is measured unless ``every`` says otherwise.
 SCHEDULE: Final[Mapping[str, Every]] = {
     "angles": 1,
+    "layer_angles": 50,
     "epoch_angles": "epoch",
     "quality": "epoch",
     "samples": "epoch",
     **{name: listed.every for name, listed in PROBES.items()},
 }
-#: Counted in steps alone, or in marks alone; probes of the critic may be counted in either.
-OF_STEPS: Final = {"angles"}
+#: Counted in marks alone; those of ``stability.OF_STEPS`` in steps alone, probes of the critic in either.
 OF_MARKS: Final = {"epoch_angles", "quality", "samples"}
 
 
@@ -45,7 +46,9 @@ def schedule(every: Mapping[str, Every]) -> dict[str, Every]:
             wanted = {"a number of steps from 1 up": OF_MARKS, '"epoch"': OF_STEPS}
             choice = " or ".join(words for words, others in wanted.items() if probe not in others)
             raise ValueError(f"every[{probe!r}] = {often!r}: pass {choice}, or None to leave it out")
-    return {**SCHEDULE, **every}
+    # Layers share the copy of the weights that whole networks are compared with.
+    without = {"layer_angles": None} if every.get("angles", 1) is None else {}
+    return {**SCHEDULE, **without, **every}
 
 
 def missing(probes: Sequence[str], wanted: str) -> TypeError:
@@ -120,9 +123,7 @@ def latent_shapes(G: nn.Module) -> Iterator[tuple[int, ...]]:
 def panel_of(
     judge: Judge | Sequence[Judge] | Beside | None, subject: Subject, real: object, every: Mapping[str, Every]
 ) -> Panel:
-    """Those who judge, if quality is to be measured, after a rehearsal. Where nobody is named, they are fitted
-    on the real images.
-    """
+    """Those who judge, if quality is to be measured; if none are named, one that is fitted on ``real``."""
     assert subject.sampler
     samples = drawn(subject.sampler, 2)
     if not every["quality"]:

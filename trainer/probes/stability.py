@@ -1,7 +1,7 @@
 """S as training goes on: the weights of several networks, between generator steps and between marks."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
@@ -9,12 +9,16 @@ from . import declarations
 from .angles import WeightTrace, layers_of
 from .recorder import Series
 
+#: Measured between generator steps.
+OF_STEPS: Final = ("angles", "layer_angles")
+
 
 class Stability:
     """``networks`` by their ends of series' names: g, d, g_ema.
 
-    every:      "angles": steps between two measurements of one generator step's turn, from one copy of the
-                weights on their device; "epoch_angles": turns between marks, from one copy on the host.
+    every:      "angles": steps between two measurements of one generator step's turn, "layer_angles": the
+                same by layer, both from one copy of the weights on their device; "epoch_angles": turns
+                between marks, from one copy on the host.
     everything: over all parameters, biases and gains too.
     """
 
@@ -22,24 +26,36 @@ class Stability:
         self, networks: Mapping[str, nn.Module], every: Mapping[str, object], *, everything: bool
     ) -> None:
         layers = {net: layers_of(network, everything=everything) for net, network in networks.items()}
-        at_steps, at_marks = every["angles"], every["epoch_angles"]
-        if not all(layers.values()) and (at_steps or at_marks):
+        given = {probe: often for probe in OF_STEPS if isinstance(often := every[probe], int)}
+        if not all(layers.values()) and (given or every["epoch_angles"]):
             raise ValueError(
                 "G or D has no weight with two or more dimensions: pass everything=True for angles of all"
             )
-        self.every = at_steps if isinstance(at_steps, int) else None
-        self.steps = {net: WeightTrace(layers[net], "device") for net in layers if at_steps}
-        self.marks = {net: WeightTrace(layers[net], "host") for net in layers if at_marks}
+        self.every = given
+        self.steps = {net: WeightTrace(layers[net], "device") for net in layers if given}
+        self.marks = {net: WeightTrace(layers[net], "host") for net in layers if every["epoch_angles"]}
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Always the turn of a single generator step, however rarely it is measured."""
-        if not self.every:
-            return {}
-        turns = {net: trace.turn() for net, trace in self.steps.items()} if step % self.every == 0 else {}
-        if (step + 1) % self.every == 0:
+        values: dict[str, Tensor] = {}
+        norms: dict[str, Tensor] = {}
+        if "angles" in self._due(step):
             for net, trace in self.steps.items():
-                trace.remember(turns[net].norm if net in turns else None)
-        return {f"angle/iter/{net}": turn.angle for net, turn in turns.items()}
+                turn = trace.turn()
+                values[f"angle/iter/{net}"] = turn.angle
+                values[f"weight_norm/iter/{net}"] = norms[net] = turn.norm
+                values[f"relative_update/iter/{net}"] = turn.relative_update
+        if "layer_angles" in self._due(step):
+            for net, trace in self.steps.items():
+                turns = trace.turns()
+                values |= {f"angle/iter_layer/{net}/{layer}": turn.angle for layer, turn in turns.items()}
+        if self._due(step + 1):
+            for net, trace in self.steps.items():
+                trace.remember(norms.get(net))
+        return values
+
+    def _due(self, step: int) -> set[str]:
+        return {probe for probe, every in self.every.items() if step % every == 0}
 
     def mark(self) -> dict[str, Tensor]:
         """Turns since the mark before, whole and by layer, and how long the weights are."""
@@ -55,12 +71,18 @@ class Stability:
 
     def forget(self, *probes: str) -> None:
         """Measure nothing more at steps ("angles") or at marks ("epoch_angles")."""
-        for probe, traces in (("angles", self.steps), ("epoch_angles", self.marks)):
-            if probe in probes:
-                traces.clear()
+        if "angles" in probes:
+            self.every = {}
+            self.steps.clear()
+        if "epoch_angles" in probes:
+            self.marks.clear()
 
     def of_steps(self) -> Iterator[Series]:
-        return declarations.iteration_angles(self.steps)
+        if "angles" in self.every:
+            yield from declarations.iteration_angles(self.steps)
+        if "layer_angles" in self.every:
+            layers = {net: trace.layers for net, trace in self.steps.items()}
+            yield from declarations.iteration_layer_angles(layers)
 
     def of_marks(self) -> Iterator[Series]:
         return declarations.epoch_angles({net: trace.layers for net, trace in self.marks.items()})

@@ -162,3 +162,34 @@ def test_a_restored_trace_goes_on_with_the_same_bits() -> None:
         network.weight += 0.01 * torch.randn(30, 30)
     restored.load_state_dict(trace.state_dict())
     assert torch.equal(restored.turn().angle, trace.turn().angle)
+
+
+class Operations(TorchDispatchMode):
+    """What is computed, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_remembering_is_one_operation_however_many_weights_there_are() -> None:
+    trace = WeightTrace(layers_of(nn.Sequential(*(nn.Linear(3, 3) for _ in range(20)))), "device")
+    with Operations() as seen:
+        trace.remember()
+    assert seen.names == ["aten._foreach_copy_.default"]
+
+
+def test_comparing_takes_as_many_operations_on_floats_as_there_are_tiles_and_not_as_there_are_weights() -> (
+    None
+):
+    def operations(layers: int) -> int:
+        before = [torch.randn(3, 3) for _ in range(layers)]
+        with Operations() as seen:
+            turn(before, [weight + 1 for weight in before])
+        return sum(name.split(".")[1] not in {"slice", "view", "detach", "add"} for name in seen.names)
+
+    assert operations(40) == operations(20)

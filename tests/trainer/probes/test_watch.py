@@ -25,9 +25,10 @@ from trainer.probes.recorder import DISTRIBUTION_FIELDS
 from trainer.probes.registry import PROBES, Every
 
 Z = 6
+LAYERS = ("g/0", "g/4", "d/0", "d/3")
 REAL = torch.rand(50, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
 #: Of the probes of the critic only the oldest, often.
-OFTEN: Mapping[str, Every] = dict.fromkeys(PROBES) | {"angles": 1, "gradient_norms": 2}
+OFTEN: Mapping[str, Every] = dict.fromkeys(PROBES) | {"angles": 1, "layer_angles": 5, "gradient_norms": 2}
 
 
 def generator() -> nn.Module:
@@ -124,7 +125,8 @@ def test_training_is_the_same_to_the_bit_with_and_without_probes(
     train(alone, None, 25)
     expected = alone.bits()
     watched = Training(discriminator, normalized=normalized)
-    train(watched, watched.watch(Notebook()), 25)
+    every: dict[str, Every] = dict.fromkeys(PROBES, 7) | {"angles": 1, "layer_angles": 2}
+    train(watched, watched.watch(Notebook(), every=every), 25)
     assert all(torch.equal(a, b) for a, b in zip(expected, watched.bits(), strict=True))
     assert all(module.training for network in (watched.G, watched.D) for module in network.modules())
 
@@ -139,7 +141,8 @@ def test_every_series_that_is_logged_says_what_it_is_and_none_is_declared_in_vai
             for name in ("angle/iter", "angle/epoch", "weight_norm", "relative_update")
             for net in "gd"
         ),
-        *("angle/layer/g/0", "angle/layer/g/4", "angle/layer/d/0", "angle/layer/d/3"),
+        *(f"{name}/iter/{net}" for name in ("weight_norm", "relative_update") for net in "gd"),
+        *(f"angle/{kind}/{layer}" for kind in ("layer", "iter_layer") for layer in LAYERS),
         *(f"{name}/{side}" for name in ("gradient_norm", "gradient_norm_raw") for side in SIDES),
         *(f"quality{end}/quadrants" for end in ("", "_se")),
         "recognized/quadrants",
