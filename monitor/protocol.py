@@ -55,7 +55,7 @@ EndState = Literal["finished", "failed"]
 #: What a run wants to come of a confirmed turning point. All but the first are commands to it: ``stop``, or
 #: ``rollback``, after which the run goes on as it is (rollback) or otherwise (rescue).
 OnTurningPoint = Literal["notify", "stop", "rollback", "rescue"]
-ASKED_BY: Final[dict[OnTurningPoint, CommandKind | None]] = {
+ASKED_BY: Final[dict[str, CommandKind | None]] = {
     "notify": None,
     "stop": "stop",
     "rollback": "rollback",
@@ -167,7 +167,8 @@ class Mark(Struct, tag="mark", kw_only=True, forbid_unknown_fields=True):
     step: int
     epoch: float | None = None
     images_seen: int | None = None
-    #: The roles whose values will name this mark.
+    #: The roles whose values will name this mark; "late" among them says that the rest may come after later
+    #: marks, and surely comes, as NaN where it cannot be measured.
     expects: list[str] = []
 
 

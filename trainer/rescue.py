@@ -42,7 +42,7 @@ def find_way_back(command: Asking, config: Config, checkpoints: CheckpointDirect
             "nobody knows when it turned: pass parameters.onset_step, the step to go back to before"
         )
     if not config.remedies:
-        raised = ExhaustedError if command.parameters.get("alert") else RescueError
+        raised = ExhaustedError if command.parameters.get("automatic") else RescueError
         raise raised("every remedy was taken: add to rescue.remedies")
     rescued = config.rescued()
     checkpoint = checkpoints.newest(before=onset)

@@ -85,7 +85,7 @@ class Stopping:
     def _obey(self, command: Command) -> None:
         match command.kind:
             case "stop":
-                at_turning_point = command.parameters.get("alert") is not None
+                at_turning_point = bool(command.parameters.get("automatic"))
                 self.reason = self.reason or (AT_TURNING_POINT if at_turning_point else BY_COMMAND)
                 self.run.acknowledge(command.id, "done")
             case "rollback":

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from monitor.alerts import rescue
 from monitor.alerts.outbox import deliver_due
 from monitor.alerts.rule_judge import RuleJudge
 from monitor.alerts.rulebook import Entry, RuleBook, rules_for
@@ -108,6 +109,7 @@ def _commit(
         changed |= false_alarms.mark(
             c, run_id, attempt=judgement.attempt, rule=RULE, reason=judgement.watch.mark, now=now
         )
+    changed |= rescue.answer_turning_point(c, run_id, now)
     if changed or judgement.watch.has_moved:
         # What the run says of how far it is judged is stale, too.
         alerts.raise_version(c, run_id)

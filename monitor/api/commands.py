@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
+from monitor.alerts import rescue
 from monitor.api.answers import Json, answer_unless_known
 from monitor.api.parameters import RunInPath
 from monitor.api.service import HasService
@@ -26,8 +27,12 @@ class CommandRequest(BaseModel):
 
 @router.post("/runs/{run}/commands", status_code=201, response_class=Response, summary="Ask a run to act")
 def issue_command(run: RunInPath, wanted: CommandRequest, service: HasService) -> Response:
-    """Handed to the run in the answer to each of its batches until it acknowledges it."""
-    command = commands.issue_command(
+    """Handed to the run in the answer to each of its batches until it acknowledges it.
+
+    `rollback` goes back to before `parameters.onset_step`, or without parameters to before the turning point
+    that is open; what a run of gantrain does otherwise from there, its `rescue` settings say.
+    """
+    command = rescue.command_by_hand(
         service.database, run, wanted.kind, wanted.parameters, now=service.clock()
     )
     return Json(command, status_code=201)

@@ -44,19 +44,33 @@ def issue_command(
             )
         if run.state in {"finished", "failed"}:
             raise Problem(409, "run-ended", f"The run has {run.state}; nobody is there to obey.")
-        row = {
-            "id": secrets.token_hex(8),
-            "attempt": run.attempt,
-            "kind": kind,
-            "parameters": parameters,
-            "issued": now,
-            "expires": now + lifetime,
-            "outcome": None,
-            "detail": "",
-        }
-        c.execute(insert_into(c, Command).values(run_id=run_id, **row))
-        c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
-        return row
+        return add_command(c, run_id, run.attempt, kind, parameters, now=now, lifetime=lifetime)
+
+
+def add_command(
+    c: Connection,
+    run_id: str,
+    attempt: int,
+    kind: str,
+    parameters: dict[str, Any],
+    *,
+    now: float,
+    lifetime: float = DEFAULT_LIFETIME,
+) -> dict[str, Any]:
+    """A command that waits for the run while it is in the attempt."""
+    row = {
+        "id": secrets.token_hex(8),
+        "attempt": attempt,
+        "kind": kind,
+        "parameters": parameters,
+        "issued": now,
+        "expires": now + lifetime,
+        "outcome": None,
+        "detail": "",
+    }
+    c.execute(insert_into(c, Command).values(run_id=run_id, **row))
+    c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
+    return row
 
 
 def pending_commands(c: Connection, run_id: str, attempt: int, now: float) -> list[protocol.Command]:

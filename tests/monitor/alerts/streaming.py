@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import isnan, log
+from typing import Any
 
 from monitor import protocol
 from monitor.store.database import Database
@@ -34,14 +35,16 @@ def _apply(db: Database, run: str, batch: protocol.Batch, now: float) -> None:
 class Training:
     """Sends what a detector's record would be made of: four steps an epoch, then a mark and its values."""
 
-    def __init__(self, deliver: Deliver | Database, run: str = "run", writer: str = "writer") -> None:
+    def __init__(
+        self, deliver: Deliver | Database, run: str = "run", writer: str = "writer", **begins: Any
+    ) -> None:
         self.run, self.writer = run, writer
         self._deliver: Deliver = deliver if callable(deliver) else partial(_apply, deliver, run)
         self.sequence = 0
         self.attempt = 0
         self.mark = 0
         self.step = 0
-        begin = protocol.Begin(sequence=self._next(), time=0.0, project="test", name="A training")
+        begin = protocol.Begin(sequence=self._next(), time=0.0, project="test", name="A training", **begins)
         declare = [
             protocol.Declare(
                 sequence=self._next(),
@@ -98,7 +101,7 @@ class Training:
         self.mark += 1
         return [points, mark, values]
 
-    def rewind(self, from_step: int, now: float) -> None:
+    def rewind(self, from_step: int, now: float, **told: Any) -> None:
         """Go back and begin the next attempt."""
         self.attempt += 1
         self.step = from_step
@@ -109,6 +112,7 @@ class Training:
             number=self.attempt,
             parent=self.attempt - 1,
             from_step=from_step,
+            **told,
         )
         self._send([record], first, now)
 
