@@ -7,6 +7,7 @@ began is an intervention.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -85,8 +86,10 @@ class Watch:
         for mark, arrived, record in records_of(
             c, self.run_id, self.segments, self.roles, marks, self._last_step
         ):
-            has_successor = mark.index < marks[-1].index or is_over
-            if not is_complete(arrived, mark.expects | self._usual, has_successor):
+            successors = math.inf if is_over else marks[-1].index - mark.index
+            # The next mark ends the waiting for what nobody promised.
+            expected = mark.expects if successors else mark.expects | self._usual
+            if not is_complete(arrived, expected, successors):
                 break
             finding = self._take(mark, arrived, record)
             self._cursor = mark.index + 1

@@ -6,7 +6,8 @@ steps in between: the angles of iterations, losses, scores, gradient norms).
 
 Q and D may arrive later than their mark: a record waits for the roles that the mark expects, and for those
 that the record before it had. The next mark ends the waiting, and so does the end of the run: what is missing
-then stays missing.
+then stays missing. A mark whose evaluation works beside training says so (``LATE``): what it expects may come
+after later marks, and surely comes, as NaN where it cannot be measured.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ WITH_MAXIMUM = ("S_G", "S_D")
 #: Where a role of the wire has another name in the detector's record.
 RENAMED = {"lr_G": "lr_g", "lr_D": "lr_d"}
 
+#: Among what a mark expects: the rest may come late.
+LATE = "late"
+#: Later marks after which even what comes late is not waited for any more.
+PATIENCE = 64
+
 Record = dict[str, float]
 
 
@@ -36,9 +42,13 @@ class EvaluationMark:
     expects: frozenset[str]
 
 
-def is_complete(arrived: Iterable[str], expected: Iterable[str], has_successor: bool) -> bool:
-    """Whether a mark's record can be assembled: nothing more is waited for."""
-    return has_successor or set(expected) <= set(arrived)
+def is_complete(arrived: Iterable[str], expected: Iterable[str], successors: float) -> bool:
+    """Whether a mark's record can be assembled: nothing more is waited for. ``successors``: how many later
+    marks there are, infinitely many when the run is over.
+    """
+    wanted = set(expected)
+    most = PATIENCE if LATE in wanted else 1
+    return successors >= most or wanted - {LATE} <= set(arrived)
 
 
 def assemble(

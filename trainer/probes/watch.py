@@ -169,6 +169,7 @@ class Watch:
         judges = self.evaluator is not None and self.evaluator.judges_next()
         expected = [*self.stability.of_marks(), *(self._judged() if judges else ())]
         roles = [series.role for series in expected if series.role]
+        roles += ["late"] if judges and self.evaluator and self.evaluator.panel.room else []
         mark = self.recorder.mark(step, self.marks if epoch is None else epoch, images_seen, roles)
         values: dict[str, float | Tensor] = {}
         with self._survives("epoch_angles"):

@@ -1,17 +1,25 @@
 import math
 
-from monitor.detection.records import EvaluationMark, assemble, is_complete
+from monitor.detection.records import LATE, PATIENCE, EvaluationMark, assemble, is_complete
 
 MARK = EvaluationMark(attempt=0, index=3, step=40, epoch=3.5, expects=frozenset({"Q", "D"}))
 
 
 def test_a_record_is_complete_when_all_that_is_expected_has_arrived() -> None:
-    assert not is_complete({"Q"}, {"Q", "D"}, has_successor=False)
-    assert is_complete({"Q", "D", "wn_G"}, {"Q", "D"}, has_successor=False)
+    assert not is_complete({"Q"}, {"Q", "D"}, successors=0)
+    assert is_complete({"Q", "D", "wn_G"}, {"Q", "D"}, successors=0)
 
 
 def test_the_next_mark_ends_the_waiting() -> None:
-    assert is_complete((), {"Q", "D"}, has_successor=True)
+    assert is_complete((), {"Q", "D"}, successors=1)
+
+
+def test_what_comes_late_is_waited_for_beyond_the_next_marks_but_not_for_ever() -> None:
+    expected = {"Q", "D", LATE}
+    assert not is_complete({"Q"}, expected, successors=PATIENCE - 1)
+    assert is_complete({"Q", "D"}, expected, successors=0)
+    assert is_complete({"Q"}, expected, successors=PATIENCE)
+    assert is_complete((), expected, successors=math.inf)
 
 
 def test_what_happened_since_the_mark_before_is_its_mean_and_for_angles_its_maximum() -> None:
