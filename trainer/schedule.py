@@ -57,7 +57,8 @@ class Schedule:
         ]
         now = self._evaluations(steps[0])
         ring = {step for step in steps if is_in_ring(self._evaluations(step), now)}
-        return ring | set(regular[: self.checkpoints.keep])
+        # And the first of all, for a turn that comes before the ring has filled.
+        return ring | set(regular[: self.checkpoints.keep]) | set(steps[-1:])
 
     def _evaluations(self, step: int) -> int:
         """How many steps have ended an epoch: small data sets end several with one."""
