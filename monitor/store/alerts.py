@@ -17,6 +17,9 @@ from monitor.store.database import insert_into
 from monitor.store.plain import plain_json, plain_text
 from monitor.store.schema import Alert, Run, Transition
 
+#: Of two transitions at the same time, people are told the later one later.
+MOMENT = 1e-6
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -113,7 +116,14 @@ def note(
         for channel in channels:
             event = hashlib.sha256(f"{key}\0{transition.number}\0{channel}".encode()).hexdigest()[:32]
             outbox.enqueue(
-                c, run_id=run_id, event=event, alert=key, channel=channel, body=plain_json(body), now=now
+                c,
+                run_id=run_id,
+                event=event,
+                alert=key,
+                channel=channel,
+                body=plain_json(body),
+                time=transition.time + transition.number * MOMENT,
+                now=now,
             )
 
 

@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, tuple_, update
+from sqlalchemy import Connection, func, or_, select, tuple_, update
 
 from monitor.store.database import Database, insert_into
 from monitor.store.plain import LONG, plain_text
 from monitor.store.schema import Outbox
 
+#: Nothing waits for longer than this between two tries, in seconds; what would was told to by a clock that
+#: has been set back since, and is due.
+LONGEST_WAIT = 3700.0
 #: Rows named in one statement.
 _AT_ONCE = 500
 
@@ -39,16 +42,24 @@ _COLUMNS = (
 
 
 def enqueue(
-    c: Connection, *, run_id: str, event: str, alert: str, channel: str, body: dict[str, Any], now: float
+    c: Connection,
+    *,
+    run_id: str,
+    event: str,
+    alert: str,
+    channel: str,
+    body: dict[str, Any],
+    time: float,
+    now: float,
 ) -> None:
-    """Let an event wait for a channel; the same event waits once."""
+    """Let an event of some time wait for a channel; the same event waits once."""
     row = {
         "run_id": run_id,
         "id": event,
         "alert_id": alert,
         "channel": channel,
         "body": body,
-        "created": now,
+        "created": time,
         "next_try": now,
         "tries": 0,
         "outcome": None,
@@ -62,7 +73,11 @@ def due(db: Database, channel: str, now: float, limit: int) -> list[Waiting]:
     with db.read() as c:
         rows = c.execute(
             select(*_COLUMNS)
-            .where(Outbox.channel == channel, Outbox.outcome.is_(None), Outbox.next_try <= now)
+            .where(
+                Outbox.channel == channel,
+                Outbox.outcome.is_(None),
+                or_(Outbox.next_try <= now, Outbox.next_try > now + LONGEST_WAIT),
+            )
             .order_by(Outbox.created, Outbox.id)
             .limit(limit)
         )

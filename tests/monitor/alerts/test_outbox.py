@@ -36,7 +36,8 @@ def wait(db: Database, *events: str, channel: str = "webhook", now: float = 0.0)
     Training(db)
     with db.write() as c:
         for event in events:
-            outbox.enqueue(c, run_id="run", event=event, alert="a", channel=channel, body=BODY, now=now)
+            place = {"run_id": "run", "event": event, "alert": "a", "channel": channel}
+            outbox.enqueue(c, **place, body=BODY, time=now, now=now)
 
 
 def outcomes(db: Database) -> dict[str, tuple[str | None, int, str]]:
