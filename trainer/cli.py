@@ -178,7 +178,8 @@ def found_from_anywhere(config: Config) -> Config:
 
     measured = config.fidelity
     measured = replace(measured, reference=absolute(measured.reference), weights=absolute(measured.weights))
-    return replace(config, data=absolute(config.data), fidelity=measured)
+    judges = replace(config.judges, identities=absolute(config.judges.identities))
+    return replace(config, data=absolute(config.data), fidelity=measured, judges=judges)
 
 
 def work(arguments: Sequence[str]) -> None:

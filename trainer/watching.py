@@ -11,10 +11,8 @@ from trainer.config import Config
 from trainer.critics import Critic, RawCritic
 from trainer.data import ImageSet
 from trainer.errors import UnfetchedError
+from trainer.judging import judges_of
 from trainer.losses import LOSSES
-from trainer.probes.judges import Judge
-from trainer.probes.judges.digits import digits_judge
-from trainer.probes.judges.fitted import fitted_judge
 from trainer.probes.registry import PROBES, Every
 from trainer.probes.watch import Watch as ProbeWatch
 from trainer.randomness import derived
@@ -103,7 +101,7 @@ def probes(run: Run, subject: Subject) -> Watch:
         saturation=limits_of(config),
         G_ema=subject.G_ema,
         real=subject.images,
-        judge=judge_of(subject),
+        judge=judges_of(config, subject.images, next(subject.G.parameters()).device),
         z=latents_of(config.network),
         every=every_of(config),
         # Not the seed itself: the latents that are judged would be the first that were trained with.
@@ -119,14 +117,6 @@ def probes(run: Run, subject: Subject) -> Watch:
         logger.warning("training goes on without fidelity: %s", problem)
         return watch
     return WithFidelity(watch, run, meter, config.fidelity.every)
-
-
-def judge_of(subject: Subject) -> Judge:
-    """Who judges quality and diversity: a classifier where the data has classes, else bins by k-means."""
-    if subject.config.dataset == "digits":
-        return digits_judge()
-    device = next(subject.G.parameters()).device
-    return fitted_judge(subject.images.images, subject.images.labels, device=device)
 
 
 def every_of(config: Config) -> dict[str, Every]:

@@ -18,7 +18,7 @@ from .networks import (
 from .objectives import Consistency, LossName, Noise, Penalty, PenaltyName, Points, SampleDifferences
 from .optimization import Adam, Batch, Ema, LearningRate
 from .rescue import OnTurningPoint, RemedyName, Rescue
-from .running import Checkpoints, Extractor, Fidelity, Metric, Speed
+from .running import Checkpoints, Extractor, Fidelity, Judges, JudgesName, Metric, Speed
 from .stored import from_dict, to_dict
 from .training import UNTYPED, Config, Dataset
 
@@ -38,6 +38,8 @@ __all__ = [
     "Extractor",
     "Fidelity",
     "Initialization",
+    "Judges",
+    "JudgesName",
     "LearningRate",
     "LossName",
     "Metric",

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from trainer.config.validation import require
 
 Metric = Literal["inception-score", "fid", "kid", "precision-recall"]
+JudgesName = Literal["auto", "faces", "fitted"]
 Extractor = Literal["inception-v3-compat", "vgg16", "cifar10-resnet20"]
 
 #: Images of a measurement: one for each of the inception score's splits.
@@ -66,6 +67,31 @@ class Fidelity:
         require(
             self.extractor != "cifar10-resnet20" or self.weights is not None,
             "fidelity.extractor = cifar10-resnet20 cannot be fetched: set fidelity.weights to its file",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judges:
+    """Who judges quality and diversity."""
+
+    #: ``faces``: MTCNN and ArcFace; ``fitted``: a classifier where the data has classes, else bins (k-means).
+    #: ``auto``: faces for CelebA and CelebA-HQ, fitted for all else, and the digits have one of their own.
+    kind: JudgesName = "auto"
+    #: Faces: the identity bank that ``gantrain identities build`` made. Without one bins judge diversity.
+    identities: Path | None = None
+    #: Faces: an ArcFace model, as a .onnx file or the name of a pack of insightface (default: the one that
+    #: the bank was made with).
+    recognizer: str | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            self.kind != "fitted" or self.identities is None,
+            f"judges.identities = {self.identities}: only faces have them, set judges.kind to faces",
+        )
+        require(
+            self.recognizer is None or self.identities is not None,
+            f"judges.recognizer = {self.recognizer} compares samples with known people: name them with "
+            "judges.identities",
         )
 
 

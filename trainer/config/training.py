@@ -10,7 +10,7 @@ from trainer.config.networks import GRADIENT_NORMALIZED, SIZES, Critic, Network
 from trainer.config.objectives import Consistency, LossName, Penalty, SampleDifferences
 from trainer.config.optimization import Adam, Batch, Ema, LearningRate
 from trainer.config.rescue import OnTurningPoint, Rescue, parts_of
-from trainer.config.running import Checkpoints, Fidelity, Speed
+from trainer.config.running import Checkpoints, Fidelity, Judges, Speed
 from trainer.config.validation import require
 from trainer.errors import ConfigError
 
@@ -28,6 +28,8 @@ Dataset = Literal[
 ]
 #: Settings that are no options: nobody types them.
 UNTYPED: Final = ("recipe", "rollbacks")
+#: Data sets of faces.
+FACES: Final[frozenset[Dataset]] = frozenset({"celeba", "celeba-hq"})
 #: Classes of the data sets that have labels. What lies in ``images`` tells for itself.
 CLASSES: Final[dict[Dataset, int]] = {"digits": 10, "cifar10": 10, "cifar100": 100, "tiny-imagenet": 200}
 
@@ -65,6 +67,7 @@ class Config:
     steps: int | None = None
     ema: Ema = field(default_factory=Ema)
     speed: Speed = field(default_factory=Speed)
+    judges: Judges = field(default_factory=Judges)
     fidelity: Fidelity = field(default_factory=Fidelity)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     #: When the service has confirmed a turning point: only notify people; stop; go back to before it; or go
@@ -83,6 +86,7 @@ class Config:
         self._check_images()
         self._check_labels()
         self._check_critic()
+        self._check_judges()
         require(self.n_dis > 0, f"n-dis = {self.n_dis} must be positive")
         require(0 <= self.seed < 2**63, f"seed = {self.seed} must lie between 0 and 2^63 - 1")
         require(
@@ -165,6 +169,24 @@ class Config:
             )
             require(self.channels == 1, f"channels = {self.channels}: the digits are grey, set channels to 1")
             require(self.size == 8, f"size = {self.size}: the digits are 8 pixels wide, set size to 8")
+
+    @property
+    def shows_faces(self) -> bool:
+        """Whether its samples are judged as faces."""
+        kind = self.judges.kind
+        return kind == "faces" or (kind == "auto" and self.dataset in FACES)
+
+    def _check_judges(self) -> None:
+        judges = self.judges
+        require(
+            self.dataset != "digits" or judges.kind == "auto",
+            f"judges.kind = {judges.kind}: the digits have a judge of their own, leave it at auto",
+        )
+        require(
+            self.shows_faces or judges.identities is None,
+            f"judges.identities = {judges.identities}: {self.dataset} are no faces; if they are, set "
+            "judges.kind to faces",
+        )
 
     def _check_labels(self) -> None:
         classes = self.network.classes
