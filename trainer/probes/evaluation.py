@@ -10,8 +10,9 @@ from torch import Tensor
 
 from . import declarations
 from .diversity import Diversity, james_stein_entropy
-from .judges import Described, Scores
+from .judges import Described, Scores, mode_names
 from .judging import Answer, Here, Moment, Panel
+from .leading_modes import leading_modes
 from .quality import quality, recognized
 from .recorder import Series
 from .sample_grid import BATCH, Sampler
@@ -19,6 +20,10 @@ from .undisturbed import undisturbed
 
 #: How many of the best and of the worst samples are shown.
 EXTREMES = 16
+#: How many of the modes that most samples fall into are shown.
+LEADING = 8
+#: Between the names of modes in a caption.
+NAMES_APART = " · "
 
 
 @dataclass(frozen=True)
@@ -173,8 +178,9 @@ class Evaluator:
         first = answer.pixels[: self.n_grid]
         caption = "Samples from latents that never change"
         qualities = [scores.quality for scores in answer.scores.values() if scores.quality is not None]
+        leading = list(self._leading(answer, qualities[0] if qualities else None))
         if not qualities:
-            return [Grid("samples", caption, first, [])]
+            return [Grid("samples", caption, first, []), *leading]
         of_each = qualities[0]
         by_quality = of_each.nan_to_num(nan=-1.0).argsort(descending=True, stable=True)
         best, worst = by_quality[:EXTREMES], by_quality.flip(0)[:EXTREMES]
@@ -183,7 +189,19 @@ class Evaluator:
             Grid("samples", caption, first, of_each[: len(first)].tolist()),
             Grid("samples/best", f"The best of {n}", answer.pixels[best], of_each[best].tolist()),
             Grid("samples/worst", f"The worst of {n}", answer.pixels[worst], of_each[worst].tolist()),
+            *leading,
         ]
+
+    def _leading(self, answer: Answer, quality: Tensor | None) -> Iterator[Grid]:
+        """A sample of each mode that most samples fall into; the scores are shares, the caption names."""
+        for judge in self.panel.judges:
+            mode = answer.scores[judge.name].mode if judge.name in answer.scores else None
+            if mode is None or not (mode >= 0).any():
+                continue
+            found = leading_modes(mode, quality, LEADING)
+            names = found.names(mode_names(judge))
+            pixels = answer.pixels[found.samples]
+            yield Grid(f"modes/{judge.name}", NAMES_APART.join(names), pixels, found.shares.tolist())
 
 
 def _diversity(modes: Tensor, m: int) -> Diversity:

@@ -457,7 +457,9 @@ def test_a_run_needs_no_more_than_log_and_log_images() -> None:
     }
     assert numbers["gradient_norm/fake/n", 10] == 16
     assert [(name, step) for name, step, _ in run.images] == [
-        (name, step) for step in (5, 10) for name in ("samples", "samples/best", "samples/worst")
+        (name, step)
+        for step in (5, 10)
+        for name in ("samples", "samples/best", "samples/worst", "modes/quadrants")
     ]
 
 

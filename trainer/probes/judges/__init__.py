@@ -53,6 +53,11 @@ class Judge(Described, Protocol):
         """
 
 
+def mode_names(judge: Described) -> tuple[str, ...]:
+    """What its modes are called, by their numbers, if it has ``modes`` that say so."""
+    return tuple(getattr(judge, "modes", ()))
+
+
 def seats(judges: Judge | Sequence[Judge]) -> tuple[Judge, ...]:
     """One judge or several, as several with different names."""
     several = tuple(judges) if isinstance(judges, Sequence) else (judges,)

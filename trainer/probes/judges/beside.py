@@ -46,6 +46,7 @@ class Portrait(NamedTuple):
     gives_quality: bool
     m: int | None
     help: str
+    modes: tuple[str, ...]
 
 
 class Beside:

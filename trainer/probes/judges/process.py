@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import Judge, Scores, joined, seats
+from . import Judge, Scores, joined, mode_names, seats
 
 Batches = list[NDArray[np.float32]]
 #: Quality and mode.
@@ -29,12 +29,16 @@ class Court:
         self.judges: Sequence[Judge] = ()
         self.device = torch.device("cpu")
 
-    def convene(self, luggage: bytes, device: str) -> list[tuple[str, bool, int | None, str]]:
+    def convene(
+        self, luggage: bytes, device: str
+    ) -> list[tuple[str, bool, int | None, str, tuple[str, ...]]]:
         brought = pickle.loads(luggage)  # noqa: S301  written by ourselves
         is_factory = callable(brought) and not hasattr(type(brought), "score")
         self.judges = seats(brought() if is_factory else brought)
         self.device = torch.device(device)
-        return [(judge.name, judge.gives_quality, judge.m, judge.help) for judge in self.judges]
+        return [
+            (judge.name, judge.gives_quality, judge.m, judge.help, mode_names(judge)) for judge in self.judges
+        ]
 
     @torch.no_grad()
     def score(self, batches: Batches) -> dict[str, Arrays]:
