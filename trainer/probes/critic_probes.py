@@ -9,7 +9,7 @@ from torch import Tensor
 from . import critic_declarations
 from .finite_differences import DELTAS, finite_differences
 from .gradient_norms import distribution, interpolated, loss_gradient_norms, slope
-from .layer_lipschitz import layer_lipschitz, measured_layers
+from .layer_lipschitz import ITERATIONS, layer_lipschitz, measured_layers
 from .lipschitz_constant import highest, lipschitz_constant
 from .probe import Batch, Probe, Subject
 from .recorder import Series
@@ -112,10 +112,15 @@ class LayerLipschitz(Probe):
         return critic_declarations.layer_lipschitz(self.layers)
 
     def measure(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
-        batch = real.first(LAYER_SAMPLES).followed_by(fake.first(LAYER_SAMPLES))
+        return self._measured(real.first(LAYER_SAMPLES).followed_by(fake.first(LAYER_SAMPLES)), ITERATIONS)
+
+    def rehearse(self, real: Batch, fake: Batch) -> None:
+        self._measured(real.followed_by(fake), iterations=1)
+
+    def _measured(self, batch: Batch, iterations: int) -> dict[str, Tensor]:
         found = {"lipschitz/whole": slope(batch.scored_by(self.critic), batch.images).norm.max()}
         if self.layers:
-            at = layer_lipschitz(self.D, batch.images, batch.scored_by(self.D))
+            at = layer_lipschitz(self.D, batch.images, batch.scored_by(self.D), iterations)
             for number, (layer, prefix) in enumerate(zip(at.layers, at.prefixes, strict=True), start=1):
                 found[f"lipschitz/layer/{number}"] = layer
                 found[f"lipschitz/prefix/{number}"] = prefix
@@ -145,7 +150,8 @@ class LipschitzConstant(Probe):
         else:
             batches = map(Batch, self._images(self.real, self.sampler, fake.images.device))
         now = torch.stack([lipschitz_constant(b.scored_by(self.critic), [b.images]) for b in batches]).max()
-        self.highest = now if self.highest is None else highest(self.highest, now)
+        # A checkpoint may have it on the host.
+        self.highest = now if self.highest is None else highest(self.highest.to(now.device), now)
         return {"lipschitz/constant": now, "lipschitz/constant_max": self.highest}
 
     def rehearse(self, real: Batch, fake: Batch) -> None:

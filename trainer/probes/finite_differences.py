@@ -9,6 +9,10 @@ Healthy: alike for all lengths, or falling gently. Sick: high for short ways and
 critic is steep in tiny regions around the samples and knows nothing beyond. Where the gradient is exactly 0
 the way goes in a random direction, and the sample is counted: a critic with many of those is dead.
 
+Under gradient normalization differences may exceed what bounds the gradient: where a way crosses into another
+pattern of active units ``|grad f|`` leaps, and ``h``, which divides by it, leaps too. Healthy: rarely, and
+toward 1 and below for long ways.
+
 **The shortest way that means something.** A score is rounded to about ``eps (|h| + |grad h| rms(x))``, the
 size of the terms that were summed to it, and a difference over ``delta`` carries that over ``delta``. So the
 result is good to about 1 % from

@@ -19,7 +19,7 @@ PROBES: Final[Mapping[str, Listed]] = {
     "gradient_norms": Listed(50, GradientNorms),
     # For the critic of PGN's code alone: elsewhere it says what the raw norms say.
     "gradient_rms": Listed(None, GradientRms),
-    "finite_differences": Listed(1000, FiniteDifferences),
-    "layer_lipschitz": Listed(1000, LayerLipschitz),
-    "lipschitz_constant": Listed(1000, LipschitzConstant),
+    "finite_differences": Listed(200, FiniteDifferences),
+    "layer_lipschitz": Listed(200, LayerLipschitz),
+    "lipschitz_constant": Listed(200, LipschitzConstant),
 }

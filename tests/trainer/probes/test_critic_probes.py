@@ -1,6 +1,7 @@
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch.nn.functional import softplus
 
 from tests.reference import critics_twin, distribution_twin, lipschitz_twin
 from tests.trainer.probes.test_angles import Largest
+from trainer import networks
 from trainer.critics import GradientNormalizedCritic
 from trainer.probes.critic_probes import (
     FiniteDifferences,
@@ -23,6 +25,7 @@ from trainer.probes.probe import Batch, Probe, Subject
 from trainer.probes.recorder import DISTRIBUTION_FIELDS
 from trainer.probes.sample_grid import Sampler
 from trainer.probes.saturation import Limits
+from trainer.recipes import RECIPES
 
 PROBES = [GradientNorms, GradientRms, FiniteDifferences, LayerLipschitz, LipschitzConstant]
 
@@ -107,8 +110,9 @@ def test_the_mean_square_of_a_gradients_pixels_is_that_of_the_raw_critic() -> No
 
 def test_finite_differences_are_told_by_side_and_length() -> None:
     given = subject()
-    found = FiniteDifferences(given).measure(REAL, FAKE)
-    for side, batch in (("real", REAL), ("fake", FAKE)):
+    real, fake = REAL.first(3), FAKE.first(2)
+    found = FiniteDifferences(given).measure(real, fake)
+    for side, batch in (("real", real), ("fake", fake)):
         for delta in DELTAS:
             expected = [lipschitz_twin.difference(given.critic, image, delta) for image in batch.images]
             assert_distribution(found[f"finite_difference/{side}/{delta:g}"], expected)
@@ -152,7 +156,7 @@ def with_images(real: Tensor, seed: int = 0) -> Subject:
     return Subject(
         given.G.double(),
         given.D,
-        given.critic,
+        given.D,
         sampler=Sampler(given.G, doubles, seed),
         real=real,
     )
@@ -241,3 +245,36 @@ def test_labels_reach_the_critic_with_their_images(kind: Callable[[Subject], Pro
     if "gradient_norm/interpolated" in found:
         expected = [D.out.weight[i % 3].norm().item() for i in range(5)]
         assert_distribution(found["gradient_norm/interpolated"], expected)
+
+
+@pytest.mark.parametrize("kind", PROBES)
+def test_a_rehearsal_leaves_nothing_behind(kind: Callable[[Subject], Probe]) -> None:
+    given = subject()
+    rehearsed, fresh = kind(given), kind(given)
+    rehearsed.rehearse(REAL.first(2), FAKE.first(2))
+    assert rehearsed.state_dict() == fresh.state_dict()
+
+
+def test_under_gradient_normalization_the_whole_is_held_at_1_and_what_is_inside_is_free() -> None:
+    """GN's figure 3."""
+    _, D = networks.build(RECIPES["digits-gn"]())
+    D.eval().requires_grad_(False)
+    with torch.no_grad():
+        for parameter in D.parameters():
+            parameter.mul_(3)
+    given = Subject(nn.Identity(), D, GradientNormalizedCritic(D))
+    generator = torch.Generator().manual_seed(0)
+    real, fake = (Batch(torch.rand(8, 1, 8, 8, generator=generator) * 2 - 1) for _ in range(2))
+    at_layers = LayerLipschitz(given).measure(real, fake)
+    assert at_layers["lipschitz/whole"] <= 1 + 1e-5
+    assert max(value for name, value in at_layers.items() if "prefix" in name) > 2
+    assert LipschitzConstant(given).measure(real, fake)["lipschitz/constant"] <= 1 + 1e-5
+
+
+def test_pgn_as_published_begins_where_the_image_of_ones_rules() -> None:
+    recipe = RECIPES["pgn-code-cifar10-cnn"]()
+    _, D = networks.build(replace(recipe, network=replace(recipe.network, width_d=8)))
+    D.eval().requires_grad_(False)
+    images = Batch(torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    found = GradientRms(Subject(nn.Identity(), D, D)).measure(images, images)
+    assert found["gradient_rms/real"][8] < 0.01

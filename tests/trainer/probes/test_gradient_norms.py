@@ -4,11 +4,13 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from monitor import protocol
 from tests.reference import critics_twin, distribution_twin
 from trainer.critics import GradientNormalizedCritic
-from trainer.probes.gradient_norms import distribution, gradient_norms
+from trainer.critics.normalizations import piecewise_gradient_normalization
+from trainer.probes.gradient_norms import distribution, gradient_norms, loss_gradient_norms
 from trainer.probes.recorder import DISTRIBUTION_FIELDS
 
 
@@ -45,6 +47,40 @@ def test_a_gradient_normalized_critic_has_the_norm_of_theorem_6() -> None:
     of_h = gradient_norms(GradientNormalizedCritic(D), images)
     assert of_h.tolist() == pytest.approx(((of_f / (of_f + f)) ** 2).tolist(), rel=1e-4)
     assert of_h.max() <= 1 + 1e-6
+
+
+def test_under_gran_the_norm_is_its_constant_as_far_as_epsilon_lets_it() -> None:
+    D = piecewise_linear().double()
+    images = torch.randn(16, 1, 8, 8, dtype=torch.float64)
+    squares = gradient_norms(D, images) ** 2
+    tau, epsilon = 0.5, 1e-9
+    found = gradient_norms(
+        GradientNormalizedCritic(D, piecewise_gradient_normalization(tau, epsilon)), images
+    )
+    assert found.tolist() == pytest.approx((squares / (squares + epsilon) / tau).tolist(), rel=1e-9)
+    assert found.tolist() == pytest.approx([1 / tau] * 16, rel=1e-6)
+
+
+def test_the_push_of_a_loss_is_its_slope_times_the_critics_however_the_loss_is_given() -> None:
+    h, norms = torch.tensor([-2.0, 0.0, 3.0]), torch.tensor([1.0, 2.0, 4.0])
+    expected = (torch.sigmoid(-h) * norms).tolist()
+    of_mean = loss_gradient_norms(lambda h: softplus(-h).mean(), h, norms)
+    of_each = loss_gradient_norms(lambda h: softplus(-h), h, norms)
+    assert of_mean.tolist() == pytest.approx(expected)
+    assert of_each.tolist() == pytest.approx(expected)
+
+
+def test_a_score_for_each_patch_counts_as_their_sum() -> None:
+    x = torch.randn(3, 1, 4, 4)
+    assert gradient_norms(lambda x: 2 * x, x).tolist() == pytest.approx([8.0] * 3)
+
+
+def test_a_sample_whose_score_is_nan_has_no_norm_though_a_gradient_came_back() -> None:
+    images = torch.randn(2, 1, 8, 8)
+    images[1] = math.nan
+    first, second = gradient_norms(piecewise_linear(), images)
+    assert first.isfinite()
+    assert second.isnan()
 
 
 @torch.no_grad()
