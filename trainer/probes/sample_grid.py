@@ -38,7 +38,7 @@ class Sampler:
         for start in range(0, n, BATCH):
             drawn = self.latents(min(BATCH, n - start), generator)
             inputs = drawn if isinstance(drawn, tuple) else (drawn,)
-            yield self.G(*(value.to(self.device) for value in inputs))
+            yield self.G(*(value.to(self.device, non_blocking=True) for value in inputs))
 
 
 def normal_latents(shape: Sequence[int]) -> LatentSource:

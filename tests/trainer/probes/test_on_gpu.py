@@ -2,10 +2,18 @@ import copy
 
 import pytest
 import torch
+from torch.nn.functional import softplus
 
+from tests.trainer.probes.benched import Quadrants
 from tests.trainer.probes.notebook import Notebook
-from tests.trainer.probes.test_watch import OFTEN, REAL, Quadrants, Training, Z, train
+from tests.trainer.probes.test_watch import OFTEN, REAL, Training, Z, train
+from trainer.critics import GradientNormalizedCritic
 from trainer.probes import Watch
+from trainer.probes.probe import Batch, Subject
+from trainer.probes.registry import PROBES
+from trainer.probes.sample_grid import Sampler, normal_latents
+from trainer.probes.saturation import Limits
+from trainer.probes.undisturbed import undisturbed
 
 pytestmark = [
     pytest.mark.gpu,
@@ -44,3 +52,37 @@ def test_on_a_gpu_too_the_generators_are_what_they_were() -> None:
     watch.step(real=REAL.cuda(), fake=REAL.cuda())
     watch.epoch()
     assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+def on(device: str, training: Training) -> tuple[Subject, Batch, Batch]:
+    G, D = (copy.deepcopy(network).to(device).eval() for network in (training.G, training.D))
+    subject = Subject(
+        G,
+        D,
+        GradientNormalizedCritic(D),
+        generator_loss=lambda h: softplus(-h).mean(),
+        saturation=Limits(bound=1.0),
+        sampler=Sampler(G, normal_latents((Z,)), 0),
+        real=REAL,
+    )
+    return subject, Batch(REAL[:8].to(device)), Batch(REAL[8:16].to(device))
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_probes_of_the_critic_say_the_same_on_a_gpu_and_do_not_wait_for_it(name: str) -> None:
+    training = Training(normalized=True)
+    subject, real, fake = on("cpu", training)
+    expected = PROBES[name].make(subject).measure(real, fake)
+    subject, real, fake = on("cuda", training)
+    probe = PROBES[name].make(subject)
+    probe.measure(real, fake)  # libraries load their kernels, which waits
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with undisturbed(subject.G, subject.D, subject.critic):
+            found = probe.measure(real, fake)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert found.keys() == expected.keys()
+    for series, value in found.items():
+        assert value.tolist() == pytest.approx(expected[series].tolist(), rel=1e-3, abs=1e-4), series
