@@ -1,32 +1,39 @@
-"""What watching costs: each probe's time by call and by step, and the default schedule's share of a
-training step.
+"""What watching costs: each probe's time and memory, and the default schedule's share of a training step.
 
-    python benchmarks/probes.py                          # the digits under gradient normalization
-    python benchmarks/probes.py --recipe digits-lsgan --threads 1
-    python benchmarks/probes.py --recipe dcgan64-gn --device cuda
+    python -m benchmarks.probes                                       # ResNet 32 under gradient normalization
+    python -m benchmarks.probes --recipe digits-gn --threads 1
+    python -m benchmarks.probes --recipe gn-cifar10-resnet --device cuda
 
-Compared with: one training step of the same recipe without any probe, on the same device, in the same
-process. Times are medians over rounds in which the step and every probe take turns, so that a busy machine
-slows all of them alike. What a run does with the numbers (``log``) is not part of it.
+Compared with one generator step of the same recipe with its discriminator steps, without any probe, on the
+same device, in the same process. All take turns; a share is the median over rounds of ratios within a round,
+so that a busy machine slows both sides, and with one thread on a CPU it is processor time that is measured.
+Memory is what a probe keeps between calls, and the most that a call allocates beyond that. What a run does
+with the numbers (``log``) is not part of it; judges are measured on the digits alone.
+
+``--batch`` takes smaller batches than the recipe's, where a step is to be short: angles then weigh more.
 """
 
 import argparse
+import copy
+import os
 import statistics
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.autograd import backward
+from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.training import peak, seconds
 from trainer import networks
 from trainer.batches import Labelled
-from trainer.config import Config
+from trainer.config import Batch, Config
 from trainer.critics import RawCritic
 from trainer.critics import build as build_critic
+from trainer.losses import LOSSES
 from trainer.objective import Objective
 from trainer.optimizer import ResumableAdam
 from trainer.probes import Watch
@@ -34,6 +41,11 @@ from trainer.probes.judges.digits import digits_judge, load_digits
 from trainer.probes.preparation import SCHEDULE
 from trainer.probes.registry import Every
 from trainer.recipes import RECIPES
+from trainer.saturation import limits_of
+
+#: Images of an epoch where there are no digits: CIFAR-10's.
+EPOCH: Final = 50_000
+STEP: Final = "training step"
 
 
 class NoRun:
@@ -53,6 +65,8 @@ class Measured:
     call: Callable[[], object]
     #: How many training steps pass between two calls in the default schedule.
     every: int
+    #: What it keeps between calls, in bytes.
+    kept: int
 
 
 class Subject:
@@ -61,7 +75,9 @@ class Subject:
     def __init__(self, config: Config, device: torch.device) -> None:
         torch.manual_seed(0)
         self.config = config
+        self.device = device
         self.G, self.D = (network.to(device) for network in networks.build(config))
+        self.G_ema = copy.deepcopy(self.G)
         self.critic = build_critic(config.critic, self.D)
         self.objective = Objective(config, self.critic, device)
         self.step = 0
@@ -74,7 +90,7 @@ class Subject:
         self.fake = self.sample(config.batch.d).detach()
 
     def sample(self, n: int) -> Tensor:
-        images: Tensor = self.G(torch.randn(n, self.config.network.z_dim, device=self.real.device))
+        images: Tensor = self.G(torch.randn(n, self.config.network.z_dim, device=self.device))
         return images
 
     def training_step(self) -> None:
@@ -101,6 +117,9 @@ class Subject:
             self.D,
             NoRun(),
             critic=None if isinstance(self.critic, RawCritic) else self.critic,
+            generator_loss=LOSSES[self.config.loss].generator,
+            saturation=limits_of(self.config),
+            G_ema=self.G_ema,
             real=self.images,
             judge=digits_judge() if probe == "quality" else (),
             z=self.config.network.z_dim,
@@ -108,13 +127,35 @@ class Subject:
         )
 
     def probes(self) -> Iterator[Measured]:
-        per_epoch = max(1, len(self.images) // self.config.batch.d)
+        images = len(self.images) if self.config.dataset == "digits" else EPOCH
+        per_epoch = max(1, images // (self.config.batch.d * self.config.n_dis))
         for probe, every in SCHEDULE.items():
-            if every == "epoch" and (probe != "quality" or self.config.dataset == "digits"):
-                yield Measured(probe, self.watch(probe, every).epoch, per_epoch)
-            elif isinstance(every, int):
-                step = partial(self.watch(probe, 1).step, real=self.real, fake=self.fake)
-                yield Measured(probe, step, every)
+            if every is None or (probe == "quality" and self.config.dataset != "digits"):
+                continue
+            watch = self.watch(probe, "epoch" if every == "epoch" else 1)
+            if every == "epoch":
+                yield Measured(probe, watch.epoch, per_epoch, kept_by(watch))
+            else:
+                step = partial(watch.step, real=self.real, fake=self.fake)
+                yield Measured(probe, step, every, kept_by(watch))
+
+
+def kept_by(watch: Watch) -> int:
+    """The bytes of weights that it keeps from call to call, on the device and on the host."""
+    traces = [*watch.stability.steps.values(), *watch.stability.marks.values()]
+    return sum(old.nbytes for trace in traces for old in trace.before)
+
+
+def most(call: Callable[[], object], device: torch.device) -> int:
+    """The most bytes that ``call`` allocates at once."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        call()
+    return peak(recorded)
 
 
 def digits_or_noise(config: Config) -> Tensor:
@@ -125,48 +166,49 @@ def digits_or_noise(config: Config) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time of every probe, and its share of a training step.")
-    parser.add_argument("--recipe", default="digits-gn", choices=sorted(RECIPES))
+    parser.add_argument("--recipe", default="gn-cifar10-resnet", choices=sorted(RECIPES))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--batch", type=int, help="images of a step, instead of the recipe's")
+    parser.add_argument("--rounds", type=int, default=10)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # else the profiler talks about itself
     device = torch.device(asked.device)
-    subject = Subject(RECIPES[asked.recipe](), device)
+    config = RECIPES[asked.recipe]()
+    if asked.batch:
+        config = replace(config, batch=Batch(g=asked.batch, d=asked.batch))
+    subject = Subject(config, device)
     probes = list(subject.probes())
 
-    turns = [Measured("training step", subject.training_step, 1), *probes]
+    turns = [Measured(STEP, subject.training_step, 1, 0), *probes]
     times: dict[str, list[float]] = {turn.name: [] for turn in turns}
-    for _ in range(asked.rounds + 1):
+    for round_ in range(asked.rounds + 1):
         for turn in turns:
-            times[turn.name].append(milliseconds(turn.call, device))
-    # The first round warms up.
-    medians = {name: statistics.median(measured[1:]) for name, measured in times.items()}
+            spent = seconds(turn.call, device, asked.threads)
+            if round_ > 0:  # the first warms up
+                times[turn.name].append(spent)
+    report(subject, turns, times, asked.threads)
 
-    step = medians["training step"]
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{asked.threads} threads"
+
+def report(subject: Subject, turns: list[Measured], times: dict[str, list[float]], threads: int) -> None:
+    device, config = subject.device, subject.config
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} threads"
     weights = sum(p.numel() for network in (subject.G, subject.D) for p in network.parameters())
-    print(f"{asked.recipe}: {weights:,} parameters, batch {subject.config.batch.d}, {where}")
-    print(f"a training step without probes: {step:.3f} ms\n")
-    print(f"{'probe':<16}{'ms a call':>10}{'every':>8}{'ms a step':>11}{'of a step':>11}")
+    batches = f"batches {config.batch.d} and {config.batch.g}, n_dis {config.n_dis}"
+    print(f"{config.recipe}: {weights:,} parameters, {batches}, {where}\n")
+    print(f"{'':<20}{'ms a call':>11}{'of a step':>11}{'every':>7}{'share':>9}{'keeps':>9}{'takes':>9}  MiB")
     total = 0.0
-    for probe in probes:
-        each = medians[probe.name] / probe.every
-        total += each
+    for turn in turns:
+        pairs = zip(times[turn.name], times[STEP], strict=True)
+        ratio = statistics.median(mine / step for mine, step in pairs)
+        total += 0 if turn.name == STEP else ratio / turn.every
         print(
-            f"{probe.name:<16}{medians[probe.name]:>10.3f}{probe.every:>8}{each:>11.4f}{each / step:>11.2%}"
+            f"{turn.name:<20}{statistics.median(times[turn.name]) * 1000:>11.2f}{ratio:>11.4f}"
+            f"{turn.every:>7}{ratio / turn.every:>9.3%}"
+            f"{turn.kept / 2**20:>9.1f}{most(turn.call, device) / 2**20:>9.1f}"
         )
-    print(f"{'default schedule':<16}{'':>18}{total:>11.4f}{total / step:>11.2%}")
-
-
-def milliseconds(call: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    began = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return (time.perf_counter() - began) * 1000
+    print(f"{'default schedule':<20}{'':>29}{total:>9.3%}")
 
 
 if __name__ == "__main__":
