@@ -32,6 +32,7 @@ usage: gantrain RECIPE [OPTIONS]      train; gantrain RECIPE --help lists every 
        gantrain resume RUN [OPTIONS]  go on with a training: its folder, or its run's id
        gantrain fidelity RUN [...]    FID and the like of its newest checkpoint, or of one checkpoint file
        gantrain fetch DATASET [...]   download a data set that torchvision can download
+       gantrain identities build ...  the people of a set of faces, whom samples are compared with
        gantrain submit RECIPE [...]   queue it at the service, for the next free worker
        gantrain worker [OPTIONS]      train what is queued at the service"""
 #: The options of these depend on what is named.
@@ -82,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 resume(where, options)
             case ["fidelity", where, *options]:
                 print("\n".join(fidelity(where, options)))
+            case ["identities", *options]:
+                print("\n".join(identities(options)))
             case ["fetch", dataset, *options]:
                 fetch(dataset, options)
             case ["submit", name, *options]:
@@ -196,6 +199,15 @@ def fidelity(where: str, arguments: Sequence[str]) -> Iterator[str]:
 
     place = Path(where) if Path(where).exists() else trainings() / where
     return measured_lines(place, arguments)
+
+
+def identities(arguments: Sequence[str]) -> Iterator[str]:
+    if list(arguments[:1]) != ["build"]:
+        return iter(["usage: gantrain identities build --images PATH [OPTIONS]"])
+    load_torch()
+    from trainer.identities.command import IdentityOptions, built_lines  # noqa: PLC0415  as above
+
+    return built_lines(parsed(IdentityOptions, args=arguments[1:], prog="gantrain identities build"))
 
 
 def fetch(dataset: str, arguments: Sequence[str]) -> None:
