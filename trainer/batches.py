@@ -13,6 +13,11 @@ class Labelled(NamedTuple):
     #: Classes, int64 [N]; None for unconditional networks.
     y: Tensor | None = None
 
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What a network takes: samples, and classes, if there are any."""
+        return (self.x,) if self.y is None else (self.x, self.y)
+
     def chosen(self, samples: Tensor) -> "Labelled":
         """Those with the indices ``samples`` [k]."""
         return Labelled(self.x[samples], None if self.y is None else self.y[samples])

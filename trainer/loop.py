@@ -135,7 +135,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
         step += 1
         average.update(G, step)
         run.log(ranks.mean(numbers), step=step)
-        watch.step(real=real.x, fake=fake.x, step=step)
+        watch.step(real=real.inputs, fake=fake.inputs, step=step)
         progress.update()
 
         if schedule.ends_epoch(step):

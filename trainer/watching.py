@@ -76,8 +76,8 @@ class Evaluation(Protocol):
 
 
 class Watch(Protocol):
-    def step(self, *, real: Tensor, fake: Tensor, step: int) -> None:
-        """After every generator step, with the last batches."""
+    def step(self, *, real: tuple[Tensor, ...], fake: tuple[Tensor, ...], step: int) -> None:
+        """After every generator step, with the last batches: images, and classes, if there are any."""
 
     def epoch(self, *, epoch: int, images_seen: int, step: int) -> Evaluation:
         """At the end of an epoch: makes an evaluation mark."""
@@ -137,7 +137,7 @@ class WithFidelity:
         for series in meter.series:
             run.declare(series.name, **series.facts)
 
-    def step(self, *, real: Tensor, fake: Tensor, step: int) -> None:
+    def step(self, *, real: tuple[Tensor, ...], fake: tuple[Tensor, ...], step: int) -> None:
         self.watch.step(real=real, fake=fake, step=step)
 
     def epoch(self, *, epoch: int, images_seen: int, step: int) -> Evaluation:
@@ -173,7 +173,7 @@ class Unwatched:
         del subject
         self.run = run
 
-    def step(self, *, real: Tensor, fake: Tensor, step: int) -> None:
+    def step(self, *, real: tuple[Tensor, ...], fake: tuple[Tensor, ...], step: int) -> None:
         pass
 
     def epoch(self, *, epoch: int, images_seen: int, step: int) -> BareMark:

@@ -203,10 +203,40 @@ def test_a_batch_in_parts_trains_as_the_whole_batch_does_up_to_rounding(tmp_path
     assert not all(torch.equal(in_parts[name], whole[name]) for name in weights)
 
 
-def test_a_watched_system_trains_as_an_unwatched_one(tmp_path: Path) -> None:
-    settings = SYSTEMS["gn with everything"]
+@pytest.mark.parametrize("system", ["gn with everything", "conditional"])
+def test_a_watched_system_trains_as_an_unwatched_one(system: str, tmp_path: Path) -> None:
+    settings = SYSTEMS[system]
     unwatched = trained(settings, tmp_path / "off")
     assert_identical(trained(settings, tmp_path / "on", watch_with=probes), unwatched)
+
+
+def test_those_who_watch_get_the_classes_of_a_conditional_systems_images(tmp_path: Path) -> None:
+    class Looking(Unwatched):
+        def step(self, *, real: tuple[Tensor, ...], fake: tuple[Tensor, ...], step: int) -> None:
+            del step
+            shapes.append([tuple(tensor.shape) for tensor in (*real, *fake)])
+
+    shapes: list[list[tuple[int, ...]]] = []
+    trained(replace(SYSTEMS["conditional"], steps=1), tmp_path / "with", watch_with=Looking)
+    n = SYSTEMS["conditional"].batch.d
+    assert [shape[0] for shape in shapes[0]] == [n] * 4
+    assert [len(shape) for shape in shapes[0]] == [4, 1, 4, 1]
+
+
+def test_a_watched_system_says_where_its_scores_saturate_and_what_its_generators_loss_asks(
+    tmp_path: Path,
+) -> None:
+    run = RecordingRun()
+    settings = config(critic=Critic(kind="pgn-code"), steps=1)
+    trained(settings, tmp_path, run, watch_with=probes)
+    declared = run.declared.keys()
+    assert {
+        "saturated/real",
+        "gradient_norm_loss/fake",
+        "gradient_rms/fake",
+        "lipschitz/constant",
+    } <= declared
+    assert {"finite_difference/real/0.01", "lipschitz/prefix/1", "angle/iter/g_ema"} <= declared
 
 
 def test_networks_with_classes_need_data_with_as_many(tmp_path: Path) -> None:
