@@ -44,6 +44,8 @@ def measure(run: Run) -> None:
         best = [1 - i / 100 for i in range(16)]
         run.log_images("samples", grey[:4] + np.uint8(index), step=step)
         run.log_images("samples/best", grey + np.uint8(100 + index), step=step, scores=best)
+        shares = [0.5, 0.25, 0.125]
+        run.log_images("modes/tests", grey[:3], step=step, scores=shares, caption="Ann · Bob · Eve")
         run.log_images("samples/worst", grey, step=step, scores=[i / 100 for i in range(16)])
 
 

@@ -121,6 +121,15 @@ def test_the_best_and_the_worst_samples_are_shown_with_their_scores_and_follow_t
     expect(part(page, "samples").get_by_role("combobox")).to_have_count(0)
 
 
+def test_the_largest_modes_are_named_with_their_shares(page: Page, measured: Run) -> None:
+    open_run(page, measured.id)
+    modes = part(page, "leading").get_by_role("listitem")
+    expect(modes).to_have_text(
+        [re.compile(r"Ann.*50 %"), re.compile(r"Bob.*25 %"), re.compile(r"Eve.*1[23] %")]
+    )
+    expect(modes.nth(1).get_by_role("img")).to_have_attribute("aria-label", "A sample of Bob")
+
+
 def test_diversity_is_told_beside_real_data_and_its_gate(page: Page, measured: Run) -> None:
     open_run(page, measured.id)
     wait_until_drawn(page, "diversity/tests")

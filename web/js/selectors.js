@@ -31,6 +31,7 @@ export const PART = {
   rest: "rest",
   samples: "samples",
   extremes: "extremes",
+  leading: "leading",
   details: "details",
   picker: "picker",
 };

@@ -82,14 +82,10 @@ class Shelf {
   networks(g, d, known) {
     const first = g ?? d;
     if (!first) return [];
-    return [
-      this.take(
-        spec(
-          { ...known, help: known.help || first.help, lines: pair(g, "g", "generator", d, "d", "discriminator") },
-          first,
-        ),
-      ),
-    ];
+    const lines = pair(g, "g", "generator", d, "d", "discriminator");
+    const averaged = g && this.name(`${g.name}_ema`);
+    if (averaged) lines.push({ series: averaged.name, label: "averaged", colour: "metric", source: 0 });
+    return [this.take(spec({ ...known, help: known.help || first.help, lines }, first))];
   }
 }
 

@@ -14,7 +14,8 @@ export const SIDES = {
   fake: { label: "generated", colour: "fake" },
   interpolated: { label: "between", colour: "other" },
 };
-const NETWORKS = { g: "generator", d: "discriminator" };
+/** @type {Record<string, string>} */
+const NETWORKS = { g: "generator", d: "discriminator", g_ema: "averaged generator" };
 
 const BOXED = "Boxes hold 50 % of the samples, whiskers 90 %, dots are the extremes.";
 /** Distributions over training, as boxes: the families that have words of their own. */
@@ -115,9 +116,11 @@ export function lipschitzByDepth(all) {
 
 /** Which layer a leap comes from. @param {Series[]} all @returns {ChartSpec[]} */
 export function anglesByLayer(all) {
-  return Object.entries(NETWORKS).flatMap(([net, word]) => {
-    const family = members(all, `angle/layer/${net}`).filter((series) => series.kind === "scalar");
-    if (!family.length) return [];
+  const layers = members(all, "angle/layer").filter(
+    ({ name, kind }) => kind === "scalar" && name.split("/").length > 3,
+  );
+  return [...Map.groupBy(layers, ({ name }) => name.split("/")[2])].map(([net, family]) => {
+    const word = NETWORKS[net] ?? net;
     const lines = family.map((series) => ({
       series: series.name,
       label: series.name.slice(`angle/layer/${net}/`.length),
@@ -131,6 +134,6 @@ export function anglesByLayer(all) {
       help: `How far the weights of each layer of the ${word} turned since the mark before, from its input down to its output; colours are logarithmic. Good: all rows fade as training settles. A row that lights up says which layer a leap comes from.`,
       lines,
     };
-    return [spec({ ...known, view: "heat" }, family[0])];
+    return spec({ ...known, view: "heat" }, family[0]);
   });
 }

@@ -15,11 +15,10 @@ import { decode } from "../format.js";
 import { AlertActions } from "../panels/alert_actions.js";
 import { Board } from "../panels/board.js";
 import { Details } from "../panels/details.js";
-import { Extremes } from "../panels/extremes.js";
+import { Pictures } from "../panels/pictures.js";
 import { Remedies } from "../panels/remedies.js";
 import { RestOfCharts } from "../panels/rest.js";
 import { RunHead } from "../panels/run_head.js";
-import { Samples } from "../panels/samples.js";
 import { Toolbar } from "../panels/toolbar.js";
 import { Verdict } from "../panels/verdict.js";
 import { Axis } from "../state/axis.js";
@@ -80,10 +79,8 @@ export class RunPage {
     const step = Number(url.read("sample") ?? "");
     this.moment = new Moment(step > 0 ? step : null, (at) => url.write({ sample: at === null ? null : String(at) }));
     const stage = this.#stage();
-    this.samples = new Samples(run.id, this.moment, (at) => this.#place(at));
-    this.extremes = new Extremes(run.id, this.moment, (at) => this.#place(at));
-    const pictures = [this.samples.element, this.extremes.element];
-    this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, elements: pictures });
+    this.pictures = new Pictures(run.id, this.moment, (at) => this.#place(at));
+    this.board = new Board(stage, "Charts", { after: SAMPLES_AFTER, elements: this.pictures.elements });
     this.rest = new RestOfCharts(stage);
     this.actions = new AlertActions(
       (at) => this.#place(at),
@@ -132,7 +129,7 @@ export class RunPage {
       zoom: (range) => this.#zoom(range),
       moment: this.moment,
       onset: () => this.#onset,
-      pick: (x) => this.samples.showStep(Math.round(this.axis.stepAt(x))),
+      pick: (x) => this.pictures.showStep(Math.round(this.axis.stepAt(x))),
       scaleOf: scales.of,
       setScale: scales.set,
     };
@@ -178,11 +175,7 @@ export class RunPage {
     );
     const begins = this.#begins(judged);
     const { core, rest } = chartsOf(begins ? this.#series : this.#series.filter(({ count }) => count > 0));
-    if (images) {
-      this.samples.show(images, this.#onset);
-      this.extremes.show(images, this.#onset);
-    }
-    this.samples.element.hidden = !begins && !this.samples.images.length;
+    this.pictures.show(images, this.#onset, begins);
     this.verdict.show(this.#run, this.#alerts, this.#marks.index.length, judged);
     this.remedies.show(this.#run, (step) => this.#place(step));
     this.toolbar.show(this.axis, this.zoomed);
@@ -234,7 +227,7 @@ export class RunPage {
       this.#alerts = alerts?.alerts ?? this.#alerts;
       this.actions.commands = commands?.commands ?? this.actions.commands;
       this.head.show(run, commands?.commands ?? null, this.#skipped);
-      this.#show(images?.images ?? (alerts && this.samples.images));
+      this.#show(images?.images ?? (alerts && this.pictures.images));
       if (has("points")) await Promise.all(this.#feeds.map((feed) => feed.refresh()));
       this.#draw();
       refused("");
@@ -276,8 +269,8 @@ export class RunPage {
 
   /** @param {number} step */
   #showSample(step) {
-    this.samples.showStep(step);
-    this.samples.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    this.pictures.showStep(step);
+    this.pictures.reveal();
   }
 
   /** After something was said of an alert. */

@@ -6,6 +6,8 @@
 import { imageUrl } from "../api.js";
 import { el, foreign } from "../dom.js";
 import { clock } from "../format.js";
+import { isExtreme } from "./extremes.js";
+import { isLeading } from "./leading.js";
 
 export const STATES = { firing: "Alert", pending: "Suspected", resolved: "Resolved" };
 const CHANGES = { guaranteed: "e-detector", dismissed: "false alarm" };
@@ -23,7 +25,8 @@ export const addressOf = (alert) => `/runs/${encodeURIComponent(alert.run)}/aler
 export function around(alert) {
   const { onset_step: onset } = alert;
   if (onset === null) return [];
-  const images = alert.images.filter((image) => image.name === alert.images[0].name);
+  const grids = alert.images.filter(({ name }) => !isExtreme(name) && !isLeading(name));
+  const images = grids.filter(({ name }) => name === grids[0].name);
   return [...images.filter((image) => image.step < onset).slice(-1), ...images.filter((image) => image.step >= onset)];
 }
 

@@ -7,7 +7,6 @@ import { imageUrl } from "../api.js";
 import { el, foreign, replace, setText } from "../dom.js";
 import { count } from "../format.js";
 import { PART } from "../selectors.js";
-import { isExtreme } from "./extremes.js";
 import { StepSlider } from "./step_slider.js";
 
 export class Samples {
@@ -81,13 +80,9 @@ export class Samples {
     moment.subscribe(() => this.#render());
   }
 
-  get images() {
-    return this.#all;
-  }
-
   /** @param {Snapshot[]} images @param {number | null} onset */
   show(images, onset) {
-    const names = [...new Set(images.map((image) => image.name))].filter((name) => !isExtreme(name));
+    const names = [...new Set(images.map((image) => image.name))];
     const name = names.includes(this.names.value) ? this.names.value : (names[0] ?? "");
     this.names.hidden = names.length < 2;
     if (this.names.children.length !== names.length)
