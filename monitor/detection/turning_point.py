@@ -87,7 +87,7 @@ class TurningPointDetector:
     ``meta``: ``m`` or ``ln_m`` (modes that the judge tells apart), ``n_eval`` (samples it saw), where known.
     """
 
-    def __init__(self, meta: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, meta: Mapping[str, Any] | None) -> None:
         meta = meta or {}
         modes, samples = meta.get("m"), meta.get("n_eval")
         self.ln_m: float = meta.get("ln_m") or (log(modes) if modes and modes > 1 else 1.0)
