@@ -1,0 +1,119 @@
+"""``ganwatch rules`` and ``ganwatch alerts`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from monitor import cli, protocol
+from monitor.commands.rules import points_of_file
+from monitor.errors import Misuse
+from tests.monitor.alerts.receiver import receiver
+from tests.monitor.api.batches import send
+from tests.monitor.api.running import TOKEN, run_service
+from tests.monitor.store.writing import Voice
+
+STATES = ("pending", "firing", "resolved")
+RULES = """
+[rules.high]
+series = "a"
+above = 5
+for = "1 epoch"
+
+[rules.odd]
+role = "Q"
+is = "nan"
+
+[rules.nothing]
+series = "nowhere/*"
+stuck = "3 steps"
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.toml"
+    path.write_text(RULES)
+    return path
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["ganwatch", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def test_a_rule_is_replayed_on_a_run_of_the_service(
+    rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_service(tmp_path / "service") as service, service.client() as client:
+        voice = Voice(run="r").begin().say(protocol.Declare, name="q", role="Q")
+        for epoch in range(4):
+            voice.log(
+                {"a": [9.0] * 10, "q": [0.5] * 9 + [float("nan")]}, list(range(10 * epoch, 10 * epoch + 10))
+            )
+            voice.say(protocol.Mark, index=epoch, step=10 * epoch + 9, epoch=epoch + 1.0)
+        voice.log({"a": [1.0]}, [40])
+        assert send(client, "r", voice.batch()).status_code == 200
+        monkeypatch.setenv("GANWATCH_SERVER", f"{service.url}/?token={TOKEN}")
+        assert typed(monkeypatch, "rules", "test", rules, "r") == 0
+        told = capsys.readouterr().out.splitlines()
+        assert typed(monkeypatch, "rules", "test", rules, "nobody") == 2
+        assert "There is no run 'nobody'." in capsys.readouterr().err
+    high = [line for line in told if " high " in line]
+    happened = [(line.split()[1], state) for line in high for state in STATES if f" {state} " in line]
+    assert happened == [("0", "pending"), ("19", "firing"), ("40", "resolved")]
+    assert sum("odd" in line and "firing" in line for line in told) == 4
+    assert "high: 1 alert" in told
+    assert "odd: 4 alerts" in told
+    assert "nothing: no series of the run is watched by it" in told
+
+
+def test_a_rule_is_replayed_on_a_log_of_another_tracker(
+    rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(json.dumps({"step": step, "a": 9.0 if step < 8 else 1.0}) for step in range(10)))
+    sharp = tmp_path / "sharp.toml"
+    sharp.write_text('[rules.high]\nseries = "a"\nabove = 5\nfor = "3 steps"\n')
+    assert len(points_of_file(log)) >= 1
+    assert typed(monkeypatch, "rules", "test", sharp, log) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in told[:3]] == [
+        ["step", "0", "high", "pending"],
+        ["step", "3", "high", "firing"],
+        ["step", "8", "high", "resolved"],
+    ]
+
+
+def test_what_is_wrong_with_a_file_is_told_with_its_line(
+    tmp_path: Path, rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "rules", "check", rules) == 0
+    assert "3 rules" in capsys.readouterr().out
+    (tmp_path / "wrong.toml").write_text('[rules.x]\nseries = "a"\nabove = "high"\n')
+    assert typed(monkeypatch, "rules", "check", tmp_path / "wrong.toml") == 2
+    assert "line 3: rules.x.above: a finite number is needed, not 'high'" in capsys.readouterr().err
+    assert typed(monkeypatch, "rules", "check", tmp_path / "none.toml") == 2
+    assert typed(monkeypatch, "rules", "test", rules) == 2
+    with pytest.raises(Misuse, match="holds 0 logs"):
+        points_of_file(rules)
+
+
+def test_a_channel_is_tried_by_the_settings_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with receiver() as there:
+        monkeypatch.setenv("GANWATCH_WEBHOOK_URL", there.url)
+        assert typed(monkeypatch, "alerts", "test", "webhook") == 2
+        assert "not on the public internet" in capsys.readouterr().err
+        monkeypatch.setenv("GANWATCH_WEBHOOK_ALLOW_PRIVATE", "1")
+        assert typed(monkeypatch, "alerts", "test", "webhook") == 0
+        assert "the webhook took the message" in capsys.readouterr().out
+        assert typed(monkeypatch, "alerts", "test", "slack") == 2
+    assert len(there.received) == 1
