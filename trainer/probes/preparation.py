@@ -79,9 +79,13 @@ def latent_source(z: int | Sequence[int] | LatentSource) -> LatentSource:
 
 
 def batch_of(given: Tensor | tuple[Tensor, ...]) -> Batch:
-    """Images, or a tuple of images and what the critic takes beside them, out of their graph."""
+    """Images, or a tuple of images and what the critic takes beside them, out of their graph: in float32 or
+    wider.
+    """
     images, *conditions = given if isinstance(given, tuple) else (given,)
-    return Batch(images.detach(), tuple(condition.detach() for condition in conditions))
+    images = images.detach()
+    images = images.to(torch.promote_types(images.dtype, torch.float32))  # of a loop in mixed precision
+    return Batch(images, tuple(condition.detach() for condition in conditions))
 
 
 def sampler_of(
@@ -142,19 +146,30 @@ def panel_of(
 
 
 def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> None:
-    """Call every probe once with two images: what does not fit is known now and not in mid-training."""
+    """Call every probe once with two images: what does not fit is known now and not in mid-training.
+
+    A critic that wants more than images is given what the generator has beside its latents.
+    """
     if subject.sampler is None:
         return
-    batch = Batch(drawn(subject.sampler, 2))
+    images, conditions = drawn(subject.sampler, 2), next(subject.sampler.inputs(2))[1:]
     with undisturbed(subject.G, subject.D, subject.critic):
         for name, probe in probes.items():
-            try:
-                probe.rehearse(batch, batch)
-            except (TypeError, ValueError, RuntimeError, IndexError) as error:
+            problems = [problem_of(probe, Batch(images, given)) for given in dict.fromkeys(((), conditions))]
+            if all(problems):
                 raise ValueError(
-                    f"the probe {name!r} needs a critic that is called with images and differentiable by "
-                    f'them: {error}. Pass critic=..., or go without: every={{"{name}": None}}'
-                ) from error
+                    f"the probe {name!r} needs a critic that is called with images, or with what "
+                    "step(real=(x, y), fake=(g, y)) has beside them, and differentiable by images: "
+                    f'{problems[0]}. Pass critic=..., or go without: every={{"{name}": None}}'
+                ) from problems[0]
+
+
+def problem_of(probe: Probe, batch: Batch) -> Exception | None:
+    try:
+        probe.rehearse(batch, batch)
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        return error
+    return None
 
 
 def drawn(sampler: Sampler, n: int) -> Tensor:
@@ -164,7 +179,8 @@ def drawn(sampler: Sampler, n: int) -> Tensor:
             images = next(sampler.batches(n))
         except (TypeError, ValueError, RuntimeError, IndexError) as error:
             raise ValueError(
-                f"G cannot draw samples from z: {error}. Pass z=..., what G takes for one sample"
+                f"G cannot draw samples from z: {error}. Pass z=..., what G takes for one sample: a size, a "
+                "shape, or (n, generator) -> inputs, such as latents and labels (z, y)"
             ) from error
     if images.dim() != 4 or images.shape[1] not in {1, 3}:
         raise ValueError(

@@ -31,14 +31,19 @@ class Sampler:
         first = next(self.G.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
-    @torch.no_grad()
-    def batches(self, n: int) -> Iterator[Tensor]:
-        """``n`` images batch by batch, the same latents every time."""
+    def inputs(self, n: int) -> Iterator[tuple[Tensor, ...]]:
+        """What G takes for ``n`` images, batch by batch, the same every time."""
         generator = torch.Generator().manual_seed(self.seed)
         for start in range(0, n, BATCH):
             drawn = self.latents(min(BATCH, n - start), generator)
             inputs = drawn if isinstance(drawn, tuple) else (drawn,)
-            yield self.G(*(value.to(self.device, non_blocking=True) for value in inputs))
+            yield tuple(value.to(self.device, non_blocking=True) for value in inputs)
+
+    @torch.no_grad()
+    def batches(self, n: int) -> Iterator[Tensor]:
+        """``n`` images batch by batch, from the same latents every time."""
+        for inputs in self.inputs(n):
+            yield self.G(*inputs)
 
 
 def normal_latents(shape: Sequence[int]) -> LatentSource:
