@@ -14,7 +14,6 @@ from torch import nn
 import monitor
 from monitor.settings import Settings
 from tests.monitor.api.running import TOKEN, run_service
-from trainer.probes.judges.digits import digits_judge
 from trainer.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,11 +65,10 @@ def test_the_probes_in_the_readme_measure_any_two_modules(tmp_path: Path) -> Non
             "G": nn.Sequential(nn.Linear(128, 64), nn.Unflatten(1, (1, 8, 8)), nn.Tanh()),
             "D": nn.Sequential(nn.Flatten(), nn.Linear(64, 1)),
             "run": run,
-            "images": images,
-            "judge": digits_judge(tmp_path),
+            "h": lambda x: x.flatten(1).sum(1),
+            "loader": torch.utils.data.DataLoader(images, batch_size=4),
             "x": images,
             "g": images,
-            "e": 1,
         }
         exec(EXAMPLES[1], meant)
         summary = run.finish()
