@@ -5,7 +5,7 @@ PY := .venv/bin/python
 # A process a core, up to four, and one thread each: small networks lose more to waiting threads than they gain.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope
 
-.PHONY: help setup demo test test-all test-gpu test-compose torture bench-peers lint format lock clean
+.PHONY: help setup demo faces test test-all test-gpu test-compose torture bench-peers lint format lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
@@ -15,6 +15,9 @@ setup:           ## the environment in .venv (PYTHON= another interpreter, TORCH
 
 demo: setup      ## the service and two GANs: one collapses and is found out, one stays healthy (PORT=, ARGS=--exit)
 	@$(PY) examples/demo.py --port $(PORT) $(ARGS)
+
+faces: setup     ## a GAN on faces with every probe: DATA=, a folder for each person or a packed .npz (PORT=, ARGS=--exit)
+	@$(PY) examples/faces.py --data $(DATA) --port $(PORT) $(ARGS)
 
 test: setup      ## the tests that end in a few minutes
 	$(PYTEST) -m "not slow and not gpu and not torture and not compose" $(ARGS)

@@ -6,9 +6,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def sets_folder() -> Path:
+    return Path(os.environ.get("GANWATCH_TEST_DATA") or ROOT.parent / "shared" / "data")
+
+
 @pytest.fixture
 def packed_sets() -> Path:
-    return Path(os.environ.get("GANWATCH_TEST_DATA") or ROOT.parent / "shared" / "data")
+    return sets_folder()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,60 @@
+"""Real faces and what is none, from the packed sets."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+FACES, OBJECTS, MODEL = "lfw_wide64.npz", "cifar10_lossless4k.npz", "arcface_mobilefacenet.onnx"
+
+
+def needed(folder: Path, *names: str) -> None:
+    for name in names:
+        if not (folder / name).exists():
+            pytest.skip(f"{folder / name} is missing")
+
+
+def images_of(path: Path, chosen: list[int]) -> Tensor:
+    """float32 ``[N, 3, H, W]`` in [-1, 1]."""
+    with np.load(path) as packed:
+        data, offset = packed["data"], packed["offset"]
+    decoded = [
+        np.asarray(Image.open(io.BytesIO(data[offset[i] : offset[i + 1]].tobytes())).convert("RGB"))
+        for i in chosen
+    ]
+    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def some(path: Path, n: int) -> Tensor:
+    """``n`` of its images, from all over the set."""
+    with np.load(path) as packed:
+        total = len(packed["offset"]) - 1
+    return images_of(path, np.linspace(0, total - 1, n).astype(int).tolist())
+
+
+def known_people(path: Path, at_least: int) -> tuple[list[int], list[int]]:
+    """Images of people who have so many, and whose they are, numbered from 0."""
+    with np.load(path) as packed:
+        label = packed["label"]
+    stay = np.flatnonzero(np.bincount(label) >= at_least)
+    chosen = np.flatnonzero(np.isin(label, stay))
+    return chosen.tolist(), np.searchsorted(stay, label[chosen]).tolist()
+
+
+def write_packed(path: Path, source: Path, chosen: list[int]) -> None:
+    with np.load(source) as packed:
+        parts = [packed["data"][packed["offset"][i] : packed["offset"][i + 1]] for i in chosen]
+        label, names = packed["label"][chosen], packed["identity"]
+    people, number = np.unique(label, return_inverse=True)
+    offset = np.cumsum([0, *map(len, parts)])
+    np.savez(
+        path,
+        data=np.concatenate(parts),
+        offset=offset,
+        label=number.astype(np.int32),
+        identity=names[people],
+    )

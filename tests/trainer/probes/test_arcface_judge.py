@@ -1,0 +1,219 @@
+import math
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from tests.trainer.conftest import sets_folder
+from tests.trainer.probes.faces import FACES, MODEL, images_of, known_people, needed, some
+from trainer.identities.framing import TEMPLATE, fitted, typical_crop
+from trainer.probes.diversity import james_stein_entropy
+from trainer.probes.judges.arcface import ArcFaceJudge, IdentityBank, arcface_judge, read_bank
+from trainer.probes.judges.packages import MissingJudgeError
+from trainer.probes.judges.recognition import Crop, Recognizer, model_file
+
+pytest.importorskip("insightface")
+
+#: Where LFW's faces lie; typical_crop finds it.
+LFW = Crop(x=0.012, y=-0.052, side=0.908)
+
+
+@pytest.fixture
+def recognizer(packed_sets: Path) -> Recognizer:
+    needed(packed_sets, FACES, MODEL)
+    return Recognizer(packed_sets / MODEL, LFW)
+
+
+def bank_of(recognizer: Recognizer, embeddings: Tensor, person: Tensor) -> IdentityBank:
+    m = int(person.max()) + 1
+    means = torch.stack([normalize(embeddings)[person == j].mean(dim=0) for j in range(m)])
+    return IdentityBank(
+        normalize(means),
+        tuple(f"person {j}" for j in range(m)),
+        torch.bincount(person),
+        recognizer.model,
+        str(recognizer.path),
+        recognizer.crop,
+    )
+
+
+def test_the_torch_network_is_the_onnx_graph(recognizer: Recognizer, packed_sets: Path) -> None:
+    faces = some(packed_sets / FACES, 6)
+    seen = recognizer.crop.of(faces, recognizer.size).add(1).mul(127.5)
+    seen = (seen - recognizer._mean) / recognizer._scale
+    torch.testing.assert_close(recognizer.network(seen), recognizer.embeddings(faces), rtol=1e-4, atol=1e-4)
+
+
+def test_embeddings_are_those_that_insightface_gives(recognizer: Recognizer, packed_sets: Path) -> None:
+    faces = some(packed_sets / FACES, 3)
+    bgr = [
+        face.permute(1, 2, 0).flip(2).contiguous().numpy()
+        for face in recognizer.crop.of(faces, 112).add(1).mul(127.5)
+    ]
+    expected = torch.from_numpy(recognizer._insightface().get_feat(bgr))
+    torch.testing.assert_close(recognizer.embeddings(faces), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_whole_image_is_a_crop_too() -> None:
+    images = torch.arange(32.0).view(1, 1, 4, 8)
+    assert torch.equal(Crop().of(images, 4), images[..., 2:6])
+    beyond = Crop(side=2.0).of(images, 8)
+    assert torch.equal(beyond[0, 0, 0], images[0, 0, 0])
+
+
+def test_a_crop_puts_landmarks_where_the_recognizer_expects_them() -> None:
+    crop = fitted(0.3 * TEMPLATE + [0.2, 0.4])
+    assert (crop.x, crop.y, crop.side) == pytest.approx((0.2 + 0.15 - 0.5, 0.4 + 0.15 - 0.5, 0.3))
+
+
+def test_the_typical_crop_is_found_from_the_images(packed_sets: Path) -> None:
+    needed(packed_sets, FACES)
+    pixels = ((some(packed_sets / FACES, 40) + 1) * 127.5).round().to(torch.uint8)
+    found = typical_crop(pixels)
+    assert (found.x, found.y, found.side) == pytest.approx((LFW.x, LFW.y, LFW.side), abs=0.03)
+    assert typical_crop(torch.zeros(30, 3, 64, 64, dtype=torch.uint8)) == Crop()
+
+
+def test_a_bank_is_read_as_it_was_written(recognizer: Recognizer, packed_sets: Path, tmp_path: Path) -> None:
+    embeddings = recognizer.embeddings(some(packed_sets / FACES, 6))
+    bank = bank_of(recognizer, embeddings, torch.tensor([0, 0, 1, 1, 2, 2]))
+    bank.write(tmp_path / "bank.npz")
+    judge = arcface_judge(tmp_path / "bank.npz")
+    assert (judge.m, judge.modes, judge.bank.crop) == (3, bank.names, LFW)
+    faces = some(packed_sets / FACES, 6)
+    scores = pickle.loads(pickle.dumps(judge)).score(faces)
+    assert scores.quality is None
+    assert torch.equal(scores.mode, bank.nearest(embeddings))
+    faces[0] = torch.nan
+    assert judge.score(faces).mode[0] == -1
+
+
+def test_the_nearest_by_equation_seven_is_the_nearest_raw_mean() -> None:
+    means = torch.tensor([[1.0, 0.0], [10.0, 0.0], [0.0, 3.0]])
+    bank = IdentityBank(means, ("a", "b", "c"), torch.ones(3), "", "", Crop(), is_normalized=False)
+    embeddings = torch.tensor([[2.0, 0.0], [7.0, 0.0], [1.0, 2.5], [torch.nan, 0.0]])
+    assert bank.nearest(embeddings).tolist() == [0, 1, 2, -1]
+
+
+def test_a_bank_of_another_model_is_refused(recognizer: Recognizer, packed_sets: Path) -> None:
+    bank = bank_of(recognizer, torch.eye(128)[:2], torch.tensor([0, 1]))
+    with pytest.raises(MissingJudgeError, match="made with another model"):
+        ArcFaceJudge(recognizer, replace(bank, model="0" * 64))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 no archive"])
+def test_a_bank_that_cannot_be_read_says_how_to_make_one(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "bank.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MissingJudgeError, match=r"bank\.npz cannot be read.*gantrain identities build"):
+        read_bank(path)
+
+
+def test_a_missing_model_says_which_where_from_and_where_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(MissingJudgeError) as said:
+        model_file("buffalo_l")
+    line = str(said.value)
+    assert "\n" not in line
+    for told in (
+        "/.insightface/models/buffalo_l",
+        "https://",
+        "buffalo_l.zip",
+        "non-commercial",
+        "--download",
+    ):
+        assert told in line
+    with pytest.raises(MissingJudgeError, match="is not there"):
+        model_file(str(tmp_path / "none.onnx"))
+
+
+def test_of_a_pack_the_model_that_takes_faces_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, packed_sets: Path
+) -> None:
+    needed(packed_sets, MODEL)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    inner = tmp_path / ".insightface" / "models" / "own" / "own"
+    inner.mkdir(parents=True)
+    (inner / "recognition.onnx").symlink_to((packed_sets / MODEL).absolute())
+    assert model_file("own") == inner / "recognition.onnx"
+
+
+def test_what_is_no_recognition_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_text("no model")
+    with pytest.raises(MissingJudgeError, match=r"text\.onnx cannot be read as an ONNX model"):
+        Recognizer(path, Crop())
+
+
+class Judged(NamedTuple):
+    """Held-out faces, and who the judge takes them for."""
+
+    person: Tensor
+    mode: Tensor
+    m: int
+
+    def diversities(self, drawn: Tensor) -> tuple[float, float]:
+        """Of a draw, by what the judge says and by the truth."""
+        by_judge, by_truth = (
+            james_stein_entropy(torch.bincount(of[drawn], minlength=self.m).numpy(), self.m).entropy
+            for of in (self.mode, self.person)
+        )
+        return by_judge, by_truth
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judged:
+    """Of the 158 people with at least 10 images every other image makes the bank."""
+    sets = sets_folder()
+    needed(sets, FACES, MODEL)
+    chosen, of_each = known_people(sets / FACES, at_least=10)
+    person = torch.tensor(of_each)
+    recognizer = Recognizer(sets / MODEL, LFW)
+    embeddings = recognizer.embeddings(images_of(sets / FACES, chosen))
+    place = torch.cat([torch.arange(n) for n in torch.bincount(person).tolist()])
+    order = person.argsort(stable=True)
+    in_bank = torch.empty(len(person), dtype=torch.bool)
+    in_bank[order] = place % 2 == 0
+    bank = bank_of(recognizer, embeddings[in_bank], person[in_bank])
+    return Judged(person[~in_bank], bank.nearest(embeddings[~in_bank]), len(bank.names))
+
+
+@pytest.mark.slow
+def test_held_out_faces_are_taken_for_those_they_show(judged: Judged) -> None:
+    assert (judged.mode == judged.person).double().mean() >= 0.98
+
+
+@pytest.mark.slow
+def test_d_of_real_draws_is_that_of_their_true_people(judged: Judged) -> None:
+    for seed in range(20):
+        drawn = torch.randperm(len(judged.person), generator=torch.Generator().manual_seed(seed))[:500]
+        by_judge, by_truth = judged.diversities(drawn)
+        assert by_judge == pytest.approx(by_truth, rel=0.02)
+
+
+@pytest.mark.slow
+def test_one_person_has_no_diversity_and_all_alike_have_the_most(judged: Judged) -> None:
+    generator = torch.Generator().manual_seed(0)
+    most_pictured = int(torch.bincount(judged.person).argmax())
+    of_one = (judged.person == most_pictured).nonzero()[:, 0]
+    one = of_one[torch.randint(len(of_one), (500,), generator=generator)]
+    assert judged.diversities(one)[0] < 0.05
+    people = torch.randint(judged.m, (500,), generator=generator).tolist()
+    of_each = [(judged.person == j).nonzero()[:, 0] for j in range(judged.m)]
+    alike = torch.stack([of_each[j][torch.randint(len(of_each[j]), (), generator=generator)] for j in people])
+    assert judged.diversities(alike)[0] > 0.99 * math.log(judged.m)
+
+
+@pytest.mark.gpu
+def test_a_gpu_embeds_as_a_cpu_does(recognizer: Recognizer, packed_sets: Path) -> None:
+    faces = some(packed_sets / FACES, 40)
+    on_gpu = recognizer.embeddings(faces.cuda()).cpu()
+    torch.testing.assert_close(on_gpu, recognizer.embeddings(faces), rtol=1e-3, atol=1e-3)
