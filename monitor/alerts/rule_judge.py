@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
+from monitor.alerts.rule_points import behind, points_of, points_of_batch
 from monitor.alerts.rulebook import Entry
 from monitor.detection.rules.rule import Place
 from monitor.detection.rules.series_watch import Points
@@ -176,13 +176,13 @@ class RuleJudge:
             c, self.run_id, segments, list(wanted), MOST_REPLAYED
         ):
             last = watch.last_read(series) if known else None
-            fresh = columns if last is None else _behind(columns, *last)
+            fresh = columns if last is None else behind(columns, *last)
             if len(fresh):
                 found[series] = fresh
         if not found:
             return [], None
         epochs = self._epochs(c, [watch], min(int(columns.steps[0]) for columns in found.values()))
-        batch = [_points_of(wanted[series], columns, epochs) for series, columns in found.items()]
+        batch = [points_of(wanted[series], columns, epochs) for series, columns in found.items()]
         newest = max(batch, key=lambda points: int(points.steps[-1]))
         return watch.take(batch), newest.place(len(newest) - 1)
 
@@ -200,7 +200,7 @@ class RuleJudge:
             watches = [self._watches[name] for name in names]
             epochs = self._epochs(c, watches, min(steps, default=0))
             for number, groups in batches:
-                whole = self._points_of_batch(groups, epochs)
+                whole = points_of_batch(groups, self._names, epochs)
                 for name in names:
                     if self._cursors[name] < number:
                         self._feed(c, name, whole)
@@ -277,18 +277,6 @@ class RuleJudge:
         ids = {int(number) for _, groups in batches for group in groups for number in group.series}
         self._names |= {named.id: named for named in rule_states.name_series(c, self.run_id, sorted(ids))}
 
-    def _points_of_batch(self, groups: Sequence[Group], epochs: Epochs) -> list[Points]:
-        parts: dict[int, list[Columns]] = {}
-        for group in groups:
-            for column, series in enumerate(group.series.tolist()):
-                if series in self._names and len(group.steps):
-                    columns = Columns(group.steps, group.times, group.values[column])
-                    parts.setdefault(series, []).append(columns)
-        joined = {
-            series: Columns.join(found) if len(found) > 1 else found[0] for series, found in parts.items()
-        }
-        return [_points_of(self._names[series], columns, epochs) for series, columns in joined.items()]
-
     def _state(self) -> dict[str, Any]:
         return {
             "heard": self._facts.last_seen,
@@ -303,23 +291,3 @@ class RuleJudge:
                 for name, watch in self._watches.items()
             },
         }
-
-
-def _points_of(named: Named, columns: Columns, epochs: Epochs) -> Points:
-    return Points(
-        named.id,
-        named.name,
-        named.role,
-        columns.steps,
-        columns.times,
-        epochs.at(columns.steps),
-        columns.values,
-    )
-
-
-def _behind(columns: Columns, step: int, seen: int) -> Columns:
-    """Points that come after the ``seen``-th of a step."""
-    first = int(np.searchsorted(columns.steps, step, side="left"))
-    return (
-        columns[first + seen :] if first < len(columns) and columns.steps[first] == step else columns[first:]
-    )
