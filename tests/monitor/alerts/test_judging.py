@@ -336,3 +336,16 @@ def test_a_run_that_was_never_heard_of_while_it_lived_did_not_fall_silent(db: Da
     voice.send(db, replayed=True, now=100.0)
     judge_run(db, "run", 100.0)
     assert alerts_of(db) == []
+
+
+@pytest.mark.parametrize("remedy", [None, protocol.Remedy(name="gn")])
+def test_a_remedy_makes_the_angles_of_a_new_attempt_new_numbers(
+    db: Database, remedy: protocol.Remedy | None
+) -> None:
+    run = Training(db)
+    other = training(140, 14, between(60, 140, S_G=6, S_D=6, S_G_ep=6, S_D_ep=6), between(66, 72, Q=0.85))
+    run.epochs(other[:60])
+    run.rewind(60 * STEPS, 1.0, remedy=remedy)
+    run.epochs(other[60:])
+    judge_run(db, "run", 2.0)
+    assert [alert["rule"] for alert in alerts_of(db)] == ([] if remedy else ["turning-point"])
