@@ -163,6 +163,7 @@ def submit(name: str, arguments: Sequence[str]) -> None:
         "overrides": changes(name, found_from_anywhere(chosen.config)),
         "project": options.project,
         "name": options.name or "",
+        "tags": options.tags,
         "priority": options.priority,
     }
     with closing(Queue(queue_address(options.server))) as queue:

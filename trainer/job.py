@@ -28,6 +28,7 @@ class Order(msgspec.Struct, frozen=True):
     attempt: int | None
     project: str
     name: str
+    tags: tuple[str, ...]
     server: str
     device: str
     quiet: bool
@@ -113,6 +114,7 @@ def train(order: Order, lifeline: Lifeline) -> Ending:
         server=order.server,
         project=order.project,
         name=order.name or None,
+        tags=order.tags,
         resume=True,
         device=order.device,
         quiet=order.quiet,

@@ -30,6 +30,7 @@ class Job(msgspec.Struct, frozen=True):
     lease_seconds: float
     #: The newest attempt of the run; None where it has not begun.
     attempt: int | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -35,6 +35,8 @@ class SubmitOptions:
     project: str = "default"
     #: Of the run, shown on the page (default: the recipe and the seed).
     name: str | None = None
+    #: Of the run.
+    tags: tuple[str, ...] = ()
     #: The higher is trained first.
     priority: int = 0
 

@@ -130,6 +130,7 @@ class Slot:
             attempt=job.attempt,
             project=job.project,
             name=job.name,
+            tags=job.tags,
             server=self.address.base + token,
             device=self.device,
             quiet=self.quiet,

@@ -33,6 +33,9 @@ class JobRequest(BaseModel):
     )
     project: str = Field(default="default", min_length=1, max_length=500)
     name: str = Field(default="", max_length=500, description="Of the run; empty is the recipe and its seed.")
+    tags: list[Annotated[str, Field(max_length=500)]] = Field(
+        default=[], max_length=100, description="Of the run."
+    )
     priority: int = Field(default=0, ge=-(2**31), lt=2**31, description="The higher is trained first.")
 
 

@@ -15,7 +15,7 @@ from monitor.doctor.findings import Finding, note, ok, size_of, wrong
 from monitor.store.chunks import ChunkError, decode_chunk
 from monitor.store.database import Database
 from monitor.store.revisions import newest_revision, revision_of
-from monitor.store.schema import Batch, Chunk, Outbox, Run, Series, Total
+from monitor.store.schema import Batch, Chunk, DamagedBatch, Outbox, Run, Series, Total
 
 #: Clocks that differ by more seconds than this make runs look lost.
 SKEW = 10.0
@@ -64,6 +64,7 @@ def _examine(c: Connection, database: Database) -> Iterator[Finding]:
     yield from _examine_clock(c, database)
     yield from _examine_chunks(c)
     yield from _examine_tails(c)
+    yield from _examine_damaged(c)
     yield from _examine_outbox(c)
 
 
@@ -117,6 +118,19 @@ def _examine_tails(c: Connection) -> Iterator[Finding]:
     for run, count in c.execute(tails):
         remedy = "is a service running? its log says why it does not compact"
         yield wrong("compacting", f"{count:,} batches of run {run} wait", remedy)
+
+
+def _examine_damaged(c: Connection) -> Iterator[Finding]:
+    points = func.sum(DamagedBatch.points)
+    reason = func.max(DamagedBatch.reason)
+    for run, count, lost, why in c.execute(
+        select(DamagedBatch.run_id, func.count(), points, reason).group_by(DamagedBatch.run_id)
+    ):
+        yield wrong(
+            "batches",
+            f"{count:,} of run {run} with {lost:,} points were damaged and are set aside: {why}",
+            "does the disk fail? A backup from before may have them",
+        )
 
 
 def _examine_outbox(c: Connection) -> Iterator[Finding]:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, delete, func, or_, select, update
 
+from monitor.store.chunks import ChunkError
 from monitor.store.database import Database
 from monitor.store.growth import Growth, Piece, store_pieces
+from monitor.store.quarantine import set_aside_damaged
 from monitor.store.schema import Batch, Run, Total
 from monitor.store.tail import select_series
 
@@ -25,11 +27,18 @@ _TAKEN_VALUES = 2**21
 
 
 def compact(db: Database, run_id: str) -> int:
-    """Compact all of a run's tail; how many batches became chunks."""
+    """Compact all of a run's tail; how many batches became chunks. Damaged ones are set aside."""
     done = 0
-    while taken := _compact_some(db, run_id):
+    while True:
+        try:
+            taken = _compact_some(db, run_id)
+        except ChunkError:
+            if not set_aside_damaged(db, run_id):
+                raise  # it is a chunk, which nothing can replace
+            continue
+        if not taken:
+            return done
         done += taken
-    return done
 
 
 def find_due(db: Database, now: float) -> list[str]:

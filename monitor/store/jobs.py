@@ -9,6 +9,7 @@ where nobody could: it was never taken, was given up, or is over.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Update, and_, select, tuple_, update
@@ -29,6 +30,7 @@ _SHOWN = (
     Job.run_id.label("run"),
     Job.project,
     Job.name,
+    Job.tags,
     Job.recipe,
     Job.overrides,
     Job.priority,
@@ -54,6 +56,7 @@ def submit(
     name: str,
     priority: int,
     now: float,
+    tags: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Let a recipe wait for a worker. Its run has a name from the first moment on."""
     job = secrets.token_hex(8)
@@ -62,6 +65,7 @@ def submit(
         "run_id": f"{recipe}-{job}",
         "project": plain_text(project, INDEXED),
         "name": plain_text(name),
+        "tags": [plain_text(tag) for tag in tags],
         "recipe": recipe,
         "overrides": plain_json(overrides),
         "priority": priority,
@@ -95,7 +99,7 @@ def list_jobs(
     if cursor is not None:
         conditions.append(tuple_(Job.created, Job.id) < tuple_(*_parse_cursor(cursor)))
     query = select(*_SHOWN).where(*conditions).order_by(Job.created.desc(), Job.id.desc()).limit(limit + 1)
-    found = [dict(row._mapping) for row in c.execute(query)]
+    found = [_shown(row) for row in c.execute(query)]
     page = found[:limit]
     return {"jobs": page, "next": f"{page[-1]['created']!r}~{page[-1]['id']}" if len(found) > limit else None}
 
@@ -104,7 +108,11 @@ def get_job(c: Connection, job: str) -> dict[str, Any]:
     row = c.execute(select(*_SHOWN).where(Job.id == job)).first()
     if row is None:
         raise _unknown(job)
-    return dict(row._mapping)
+    return _shown(row)
+
+
+def _shown(row: Row[Any]) -> dict[str, Any]:
+    return {**row._mapping, "tags": row.tags or []}
 
 
 def cancel(db: Database, job: str, now: float) -> dict[str, Any]:

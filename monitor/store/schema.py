@@ -192,6 +192,20 @@ class Batch(Base):
     __table_args__ = (_of_run(),)
 
 
+class DamagedBatch(Base):
+    """A batch whose bytes were not what was stored, kept for whoever can make something of it."""
+
+    __tablename__ = "damaged_batch"
+    run_id: Mapped[str] = mapped_column(RUN, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int]
+    received: Mapped[float]
+    points: Mapped[int]
+    reason: Mapped[str] = mapped_column(Text)
+    payload: Mapped[bytes]
+    __table_args__ = (_of_run(),)
+
+
 class Chunk(Base):
     """Points ``4096 * number`` and on of a series and attempt; all but the last are full."""
 
@@ -434,6 +448,8 @@ class Job(Base):
     project: Mapped[str] = mapped_column(Text)
     #: Empty where the recipe names the run.
     name: Mapped[str] = mapped_column(Text)
+    #: Of the run.
+    tags: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     recipe: Mapped[str] = mapped_column(String(64))
     overrides: Mapped[dict[str, Any]]
     #: The higher is taken first.

@@ -94,7 +94,7 @@ def test_a_worker_trains_what_is_queued_and_says_what_it_cannot_train(
 ) -> None:
     unknown = submit(client, {}, recipe="digits-gm")
     wrong = submit(client, {"lr.x": 1})
-    good = submit(client, QUICK | {"epochs": None, "steps": 10, "seed": 3}, project="queued")
+    good = submit(client, QUICK | {"epochs": None, "steps": 10, "seed": 3}, project="queued", tags=["night"])
     with worker(service, tmp_path) as process:
         done = wait_for(client, good, lambda job: job["state"] == "finished")
         failures = [client.get(f"/api/v1/jobs/{job}").json() for job in (unknown, wrong)]
@@ -102,8 +102,8 @@ def test_a_worker_trains_what_is_queued_and_says_what_it_cannot_train(
         assert failures[0]["message"].startswith("there is no recipe 'digits-gm'. Did you mean digits-gn?")
         assert failures[1]["message"] == "there is no setting 'lr.x'. Did you mean lr.g?"
         run = client.get(f"/api/v1/runs/{done['run']}").json()
-        assert (run["state"], run["project"], run["name"], run["steps"]) == (
-            *("finished", "queued"),
+        assert (run["state"], run["project"], run["tags"], run["name"], run["steps"]) == (
+            *("finished", "queued", ["night"]),
             *("digits-gn seed 3", 10),
         )
 
@@ -224,9 +224,10 @@ def test_submit_queues_what_was_changed_of_a_recipe(
     service: Running, client: httpx.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = ["--server", f"{service.url}/?token={TOKEN}"]
-    main(["submit", "digits-gn", "--lr.d", "4e-4", "--epochs", "2", "--project", "p", *server])
+    asked = ["--lr.d", "4e-4", "--epochs", "2", "--project", "p", "--tags", "a", "b"]
+    main(["submit", "digits-gn", *asked, *server])
     (job,) = client.get("/api/v1/jobs").json()["jobs"]
-    assert (job["recipe"], job["project"]) == ("digits-gn", "p")
+    assert (job["recipe"], job["project"], job["tags"]) == ("digits-gn", "p", ["a", "b"])
     assert job["overrides"] == {"lr.d": 4e-4, "epochs": 2}
     assert capsys.readouterr().out == f"job {job['id']} will be run {job['run']}\n"
 

@@ -3,14 +3,14 @@ from __future__ import annotations
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, event, func, select, update
 
 from monitor import protocol
 from monitor.store.chunks import FULL, decode_chunk
 from monitor.store.compactor import IDLE_SECONDS, MAX_BATCHES, MAX_VALUES, compact, find_due
 from monitor.store.database import Database
 from monitor.store.runs import delete_run
-from monitor.store.schema import Batch, Chunk, Summary
+from monitor.store.schema import Batch, Chunk, DamagedBatch, Run, Summary
 from monitor.store.summaries import BLOCK, count_entries, decode_entries, top_level
 from tests.monitor.store.writing import NOW, Voice, points_of
 
@@ -63,6 +63,30 @@ def test_many_batches_or_many_values_are_compacted_at_once(database: Database) -
     write(voice, database, MAX_VALUES)
     assert compact_due(database, NOW) == 1
     assert count_batches(database) == 0
+
+
+def test_a_damaged_batch_is_set_aside_and_the_rest_goes_on(database: Database) -> None:
+    voice = Voice().begin()
+    for _ in range(4):
+        write(voice, database, 5)
+    before = points_of(database, "a")
+    with database.write() as c:
+        second = c.execute(select(Batch.id).order_by(Batch.id).offset(1).limit(1)).scalar_one()
+        payload = c.execute(select(Batch.payload).where(Batch.id == second)).scalar_one()
+        c.execute(update(Batch).where(Batch.id == second).values(payload=payload[:-1] + b"!"))
+    assert compact(database, "r") == 3
+    assert points_of(database, "a") == before[:5] + before[10:]
+    with database.read() as c:
+        (kept,) = c.execute(select(DamagedBatch)).all()
+        assert c.execute(select(Run.dropped)).scalar() == 5
+    assert (kept.id, kept.points, kept.payload) == (second, 5, payload[:-1] + b"!")
+    assert "checksum" in kept.reason
+    write(voice, database, 5)
+    assert compact(database, "r") == 1
+    assert len(points_of(database, "a")) == 20
+    delete_run(database, "r")
+    with database.read() as c:
+        assert c.execute(select(DamagedBatch)).first() is None
 
 
 def test_every_chunk_but_the_last_is_full(database: Database) -> None:

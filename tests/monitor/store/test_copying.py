@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, insert, select
 
 from monitor import protocol
 from monitor.alerts.judging import judge_run
@@ -19,7 +19,7 @@ from monitor.store.compactor import compact
 from monitor.store.copying import copy_store, store_at
 from monitor.store.database import Database
 from monitor.store.rules import write_rule
-from monitor.store.schema import Base
+from monitor.store.schema import Base, DamagedBatch
 from tests.monitor.alerts.streaming import Training
 from tests.monitor.alerts.test_judging import COLLAPSING
 from tests.monitor.store.writing import NOW, Voice, points_of
@@ -57,6 +57,9 @@ def fill(db: Database) -> None:
     images.put_image(
         db, "strange", "ab" * 32, media_type="image/png", width=1, height=1, data=bytes(range(256))
     )
+    torn = {"attempt": 0, "received": NOW, "points": 1, "reason": "it ends early", "payload": b"\0\xff"}
+    with db.write() as c:
+        c.execute(insert(DamagedBatch).values(run_id="strange", id=9, **torn))
 
 
 def answers(c: Connection) -> Iterator[Any]:

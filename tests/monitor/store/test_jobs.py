@@ -43,10 +43,11 @@ def test_the_higher_priority_goes_first_and_the_older_of_two(database: Database)
 
 
 def test_a_job_carries_what_was_asked_for_and_the_name_of_its_run(database: Database) -> None:
-    job = submit(database, overrides={"lr.d": 4e-4, "seed": 3}, project="faces", name="try")
+    job = submit(database, overrides={"lr.d": 4e-4, "seed": 3}, project="faces", name="try", tags=["a", "b"])
     claimed = claim(database, "gpu-7")
     assert claimed["overrides"] == {"lr.d": 4e-4, "seed": 3}
     assert (claimed["project"], claimed["name"], claimed["worker"]) == ("faces", "try", "gpu-7")
+    assert claimed["tags"] == ["a", "b"]
     assert claimed["run"] == job["run"] == f"digits-gn-{job['id']}"
     assert (claimed["state"], claimed["attempt"], claimed["claims"]) == ("running", None, 1)
 
