@@ -39,8 +39,15 @@ def test_no_page_scrolls_sideways(
     service: Running, collapsed: Run, open_page: OpenPage, viewport: dict[str, int]
 ) -> None:
     page = open_page(service, viewport=viewport)
+    with service.client() as client:
+        job = {"recipe": "digits-gn", "name": "j" * 90, "overrides": {"lr.d": 4e-4, "seed": 1}}
+        assert client.post("/api/v1/jobs", json=job).status_code == 201
+        (alert,) = client.get(f"/api/v1/runs/{collapsed.id}/alerts").json()["alerts"]
     for address in (
         "/",
+        "/alerts",
+        "/jobs",
+        f"/runs/{collapsed.id}/alerts/{alert['id']}",
         f"/runs/{collapsed.id}",
         f"/compare?run={collapsed.id}",
         "/compare",

@@ -251,7 +251,7 @@ export class AlertPage {
           {},
           "Suspected: the signs are there, but not yet for long enough. Nobody is told until it is confirmed.",
         ),
-      mark && el("p", {}, el("b", {}, "Marked by the e-detector. "), foreign(mark.reason)),
+      mark && el("p", {}, "Marked by the ", foreign(mark.reason), "."),
       isTurn && this.observed && el("p", { class: "muted" }, this.observed),
     );
   }

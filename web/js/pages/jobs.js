@@ -83,7 +83,11 @@ export class JobsPage {
         "div",
         { class: "page-head" },
         el("div", {}, el("h1", { tabindex: "-1" }, "Jobs"), this.count),
-        el("div", { class: "segments", role: "group", "aria-label": "State" }, ...this.states),
+        el(
+          "div",
+          { class: "filters" },
+          el("div", { class: "segments", role: "group", "aria-label": "State" }, ...this.states),
+        ),
       ),
       this.table,
       this.none,
@@ -159,7 +163,7 @@ export class JobsPage {
     return el(
       "tr",
       { part: PART.jobRow, "data-job": job.id },
-      el("td", {}, stateBadge(job.state)),
+      el("td", { class: "state" }, stateBadge(job.state)),
       el(
         "td",
         { class: "job" },
@@ -173,10 +177,10 @@ export class JobsPage {
         { class: "settings" },
         settings.length ? foreign(settings.join(" ")) : el("span", { class: "muted" }, "as the recipe has them"),
       ),
-      el("td", { class: "number" }, job.priority),
-      el("td", {}, job.worker ? foreign(job.worker) : el("span", { class: "muted" }, "–")),
-      el("td", { class: "number" }, timing(job)),
-      el("td", {}, isOpen && this.#cancel(job)),
+      el("td", { class: "priority number" }, job.priority),
+      el("td", { class: "worker" }, job.worker ? foreign(job.worker) : el("span", { class: "muted" }, "–")),
+      el("td", { class: "time number" }, timing(job)),
+      el("td", { class: "cancel" }, isOpen && this.#cancel(job)),
     );
   }
 
