@@ -13,8 +13,8 @@ Both from ``v <- J^T J v``, as power iteration does. With the graph of one forwa
 backward pass, and ``J v`` the derivative of that backward pass by ``u`` (it is linear in ``u``): an iteration
 is two passes and no forward one. Power iteration keeps the last vector only. The best combination of all of
 them (Rayleigh and Ritz) costs next to nothing more and is closer: a lower bound, after ``ITERATIONS`` 0.2 %
-short for layers and 0.4 % for prefixes on a fresh ResNet 32, whose singular values lie dense (power iteration:
-3.5 %), and within rounding where one stands out.
+short for layers and 0.4 % for prefixes on a fresh ResNet 32, whose singular values lie dense (where power
+iteration is 3.5 % short), and within rounding where one stands out.
 
 Healthy: steady. Under spectral normalization by operator norm, without residual branches, prefixes can only
 fall with depth: capacity is lost. Under gradient normalization prefixes are free, and the whole critic stays
