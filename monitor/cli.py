@@ -120,10 +120,7 @@ def import_logs(  # noqa: PLR0917 - tyro makes an option of each
     from monitor.client.transport import HttpTransport  # noqa: PLC0415
     from monitor.interop.importing import import_all  # noqa: PLC0415
 
-    try:
-        transport = HttpTransport(needed_address(server, token))
-    except ValueError as error:
-        raise Misuse(str(error)) from None
+    transport = HttpTransport(needed_address(server, token))
     try:
         is_complete = import_all(paths, transport, print, project=project, run=id, format_name=format)
     finally:

@@ -6,6 +6,7 @@ import msgspec
 
 from monitor.client.address import Address, needed_address
 from monitor.client.transport import HttpTransport, Reply, Transport, Unreachable
+from monitor.errors import Misuse
 from trainer.errors import TrainingError
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ class Queue:
 def queue_address(server: str | None) -> Address:
     try:
         return needed_address(server)
-    except ValueError as problem:
+    except Misuse as problem:
         raise TrainingError(str(problem)) from problem
 
 

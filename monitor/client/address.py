@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
+from monitor.errors import Misuse
+
 
 @dataclass(frozen=True)
 class Address:
@@ -39,10 +41,13 @@ def server_address(server: str | None, token: str | None) -> Address | None:
 
 
 def needed_address(server: str | None, token: str | None = None) -> Address:
-    """As :func:`server_address`, where nothing can be done without one."""
-    address = server_address(server, token)
+    """As :func:`server_address`, for commands that can do nothing without one. Raises :class:`Misuse`."""
+    try:
+        address = server_address(server, token)
+    except ValueError as error:
+        raise Misuse(str(error)) from None
     if address is None:
-        raise ValueError("of which service? pass --server, the link that `ganwatch serve` prints")
+        raise Misuse("of which service? pass --server, the link that `ganwatch serve` prints")
     return address
 
 

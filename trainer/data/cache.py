@@ -54,6 +54,7 @@ def decoded(source: Source, size: int, channels: int, folder: Path) -> ImageSet:
             with _alone(place):
                 cache = Cache(place, (channels, size, size))
                 cache.complete(source)
+            tell_others(place)
     except OSError as problem:
         raise DataError(
             f"decoded images cannot be kept in {place.absolute()}: {problem}. "
@@ -168,6 +169,15 @@ class Cache:
                 f"{images} decoded images take {wanted / 1e9:.1f} GB and {self.pixels.parent.absolute()} "
                 f"has {free / 1e9:.1f} GB left: set GANWATCH_DIR to a folder with more room"
             )
+
+
+def tell_others(place: Path) -> None:
+    """Sets that were decoded before stay: who changes a folder of images, or their size, has both."""
+    others = [pixels for pixels in place.parent.glob("*/pixels") if pixels.parent != place]
+    if others:
+        taken = sum(pixels.stat().st_size for pixels in others) / 1e9
+        counted = "1 other set takes" if len(others) == 1 else f"{len(others)} other sets take"
+        logger.info("decoded images of %s %.1f GB in %s", counted, taken, place.parent.absolute())
 
 
 def tell_skipped(cache: Cache, source: Source) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.client.address import needed_address, server_address
+from monitor.errors import Misuse
 
 
 @pytest.mark.parametrize(
@@ -34,5 +35,7 @@ def test_what_is_no_address_is_refused_as_it_was_typed(typed: str, monkeypatch: 
 def test_where_a_service_is_needed_its_absence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GANWATCH_SERVER", raising=False)
     assert server_address(None, None) is None
-    with pytest.raises(ValueError, match="pass --server"):
+    with pytest.raises(Misuse, match="pass --server"):
         needed_address(None)
+    with pytest.raises(Misuse, match="is no address of a server"):
+        needed_address("notaurl")

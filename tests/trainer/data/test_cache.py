@@ -100,6 +100,19 @@ def test_every_size_colour_and_content_has_a_place_of_its_own(tmp_path: Path) ->
     assert levels(load(faces(folder), places)) == [77, 1, 2, 3]
 
 
+def test_what_was_decoded_of_other_images_is_told_when_more_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        for stamp in ("one", "two", "three", "three"):
+            cache.decoded(Counted(stamp).source, 16, 1, tmp_path)
+    told = [message for message in caplog.messages if "decoded images of" in message]
+    assert told == [
+        f"decoded images of 1 other set takes 0.0 GB in {tmp_path}",
+        f"decoded images of 2 other sets take 0.0 GB in {tmp_path}",
+    ]
+
+
 def test_a_start_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         cache.decoded(Counted(breaks_at=10).source, 16, 3, tmp_path)
