@@ -1,10 +1,12 @@
 """What a call of `run.log` costs the training thread, beside what the machine itself asks for the same bytes.
 
-Run with ``python benchmarks/client_log.py``. The rows:
+Run with ``python -m benchmarks.client_log``. The rows:
 
     os.write, a bare append of as many bytes to a file    the limit of the machine: nothing durable costs less
     run.log, 50 floats                                    without a server: the spool alone
     run.log, 50 floats, delivering                        with a sender whose every batch is answered at once
+    run.log, 50 floats, server down                       where nothing listens at the server's address
+    run.log, 50 floats, server silent                     where connections are taken and nothing is answered
     run.log, 50 NumPy scalars                             float32, as NumPy's means come
     run.log, 50 mixed values                              integers and 0-d arrays: each is looked at
 """
@@ -13,18 +15,19 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 
 import monitor
-from monitor import protocol
+from benchmarks.agreeable import Agreeable
 
 CALLS = 20_000
 SCALARS = 50
@@ -41,23 +44,6 @@ def measure(call: Callable[[int], object]) -> tuple[float, float, float]:
         taken[step] = time.perf_counter_ns() - began
     p50, p99, p999 = np.percentile(taken, [50, 99, 99.9]) / 1000
     return float(p50), float(p99), float(p999)
-
-
-class Agreeable(BaseHTTPRequestHandler):
-    """Says yes to every batch."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        batch = protocol.batch_decoder_msgpack.decode(self.rfile.read(int(self.headers["Content-Length"])))
-        body = protocol.msgpack_encoder.encode(protocol.Receipt(high_water=batch.last))
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def log(run: monitor.Run, values: dict[str, object], step: int) -> None:
@@ -97,6 +83,14 @@ def main() -> None:
         report(f"run.log, {SCALARS} floats, delivering", measure(partial(log, run, floats)))
         print(run.finish())
         server.shutdown()
+    for what, listens in (("down", False), ("silent", True)):
+        with tempfile.TemporaryDirectory() as directory, socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            if not listens:
+                taken.close()
+            run = monitor.init(directory=directory, server=f"http://127.0.0.1:{port}")
+            report(f"run.log, {SCALARS} floats, server {what}", measure(partial(log, run, floats)))
+            print(run.finish(timeout=0))
 
 
 if __name__ == "__main__":

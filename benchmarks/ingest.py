@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +34,7 @@ import numpy as np
 import psutil
 
 import monitor
+from benchmarks.agreeable import Agreeable
 from monitor import protocol
 from monitor.client.batches import build_batch
 from monitor.client.frames import HEADER_SIZE
@@ -136,25 +137,7 @@ MSGPACK = {"Content-Type": protocol.MEDIA_TYPE_MSGPACK}
 
 def serve_bare(ready: Connection) -> None:
     """Receives and decodes, and knows nothing."""
-
-    class Bare(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            batch = protocol.batch_decoder_msgpack.decode(
-                self.rfile.read(int(self.headers["Content-Length"]))
-            )
-            body = protocol.msgpack_encoder.encode(protocol.Receipt(high_water=batch.last))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Bare) as server:
+    with HTTPServer(("127.0.0.1", 0), Agreeable) as server:
         ready.send(server.server_port)
         server.serve_forever()
 
