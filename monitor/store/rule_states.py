@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -9,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from monitor.store.chunks import Columns, decode_chunk
+from monitor.store.chunks import ChunkError, Columns, decode_chunk
 from monitor.store.database import insert_into
 from monitor.store.lineage import Segment, shown_by
-from monitor.store.picture import read_tail
 from monitor.store.schema import Alert, Batch, Chunk, Mark, RuleState, Run, Series
 from monitor.store.tail import Group, decode_tail
+
+log = logging.getLogger("ganwatch")
 
 #: Names looked up in one statement.
 AT_ONCE = 5000
@@ -87,7 +89,16 @@ def batches_after(
         .order_by(Batch.id)
         .limit(limit)
     )
-    return [(row.id, list(decode_tail(row.payload))) for row in rows]
+    return [(row.id, _decode(run_id, row.payload)) for row in rows]
+
+
+def _decode(run_id: str, payload: bytes) -> list[Group]:
+    """The groups of a batch; none of one that is damaged, so that the others are judged."""
+    try:
+        return list(decode_tail(payload))
+    except ChunkError as error:
+        log.error("a batch of run %s is damaged, and no rule reads it: %s", run_id, error)
+        return []
 
 
 def has_unread(c: Connection, run_id: str, attempt: int, extent: Extent, cursor: int) -> bool:
@@ -111,7 +122,7 @@ def stored_points(
     c: Connection, run_id: str, segments: Sequence[Segment], series: Sequence[int], most: int
 ) -> Iterator[tuple[int, Columns]]:
     """Of each series the newest points of the lineage, up to so many and a chunk, in the order of steps."""
-    tails = {segment.attempt: read_tail(c, run_id, segment.attempt, series) for segment in segments}
+    tails = {segment.attempt: _read_tail(c, run_id, segment.attempt, series) for segment in segments}
     for number in series:
         found: list[Columns] = []
         for segment in reversed(segments):
@@ -121,6 +132,20 @@ def stored_points(
             found = [*_newest_chunks(c, run_id, segment, number, missing), *found]
         if found:
             yield number, Columns.join(found).in_order()
+
+
+def _read_tail(c: Connection, run_id: str, attempt: int, series: Sequence[int]) -> dict[int, Columns]:
+    """The uncompacted points of an attempt, but for those of damaged batches."""
+    tail = select(Batch.payload).where(Batch.run_id == run_id, Batch.attempt == attempt).order_by(Batch.id)
+    wanted = frozenset(series)
+    found: dict[int, list[Columns]] = {}
+    for payload in c.execute(tail).scalars():
+        for group in _decode(run_id, payload):
+            for column, number in enumerate(group.series.tolist()):
+                if number in wanted:
+                    part = Columns(group.steps, group.times, group.values[column])
+                    found.setdefault(number, []).append(part)
+    return {number: Columns.join(parts) for number, parts in found.items()}
 
 
 def _newest_chunks(c: Connection, run_id: str, segment: Segment, series: int, most: int) -> list[Columns]:
@@ -137,7 +162,10 @@ def _newest_chunks(c: Connection, run_id: str, segment: Segment, series: int, mo
         for payload in payloads.scalars():
             if sum(map(len, found)) >= most:
                 break
-            found = [*_upto(decode_chunk(payload), segment.upto), *found]
+            try:
+                found = [*_upto(decode_chunk(payload), segment.upto), *found]
+            except ChunkError as error:
+                log.error("a chunk of run %s is damaged, and no rule reads it: %s", run_id, error)
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from monitor import protocol
 from monitor.alerts.judging import judge_run
@@ -17,7 +17,7 @@ from monitor.store import alert_documents, alert_notes, runs
 from monitor.store.compactor import compact
 from monitor.store.database import Database, insert_into
 from monitor.store.rules import write_rule
-from monitor.store.schema import Outbox, RuleState, Run
+from monitor.store.schema import Batch, Outbox, RuleState, Run
 from tests.monitor.alerts.test_judging import KillError
 from tests.monitor.alerts.test_outbox import Recorder
 from tests.monitor.store.writing import NOW, Voice
@@ -293,6 +293,20 @@ def test_a_service_that_was_away_for_a_day_takes_no_run_for_silent(db: Database)
     voice.send(db, now=NOW + 86400)
     judge(db, NOW + 86400, **rules)
     assert alerts(db) == []
+
+
+def test_a_damaged_batch_is_left_out_and_the_others_are_judged(tmp_path: Any) -> None:
+    db = Database(f"sqlite:///{tmp_path}/ganwatch.db")
+    db.migrate()
+    voice = begun(db)
+    log(db, voice, [1], 1)
+    with db.write() as c:
+        c.execute(update(Batch).values(payload=b"rotten"))
+    log(db, voice, [9], 2)
+    judge(db, high=HIGH)
+    judge(db, high=HIGH, other={**HIGH, "above": 3})
+    assert {alert["rule"] for alert in alerts(db)} == {"high", "other"}
+    db.close()
 
 
 def test_a_kill_at_any_statement_loses_and_doubles_nothing(tmp_path: Any) -> None:
