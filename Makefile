@@ -13,7 +13,7 @@ help:            ## what can be made
 setup:           ## the environment in .venv (PYTHON= another interpreter, TORCH=cpu a CPU-only torch)
 	@sh requirements/install.sh
 
-demo: setup      ## the service and two GANs: one collapses and is found out, one stays healthy (PORT=, ARGS=--exit)
+demo: setup      ## the service and three GANs: one collapses, one stays healthy, one collapses and is rescued (PORT=, ARGS=--exit)
 	@$(PY) examples/demo.py --port $(PORT) $(ARGS)
 
 faces: setup     ## a GAN on faces with every probe: DATA=, a folder for each person or a packed .npz (PORT=, ARGS=--exit)

@@ -1,4 +1,5 @@
-"""The demo: the service, and two GANs on handwritten digits. One collapses and is found out, one does not.
+"""The demo: the service, and three GANs on handwritten digits. One collapses and is found out, one does not,
+and one collapses like the first and is rescued: it goes back, and on with gradient normalization.
 
 make demo                        # or: python examples/demo.py
 make demo PORT=9000 ARGS=--exit  # another port; end after the table, 0 only if all went as promised
@@ -35,7 +36,15 @@ from monitor.settings import link, load_settings
 from trainer.recipes import RECIPES
 from trainer.training_directory import TrainingDirectory
 
-COLLAPSES, STAYS_HEALTHY = "digits-lsgan", "digits-gn"
+COLLAPSES, STAYS_HEALTHY, IS_RESCUED = "digits-lsgan", "digits-gn", "lsgan-rescued"
+#: What each is trained with.
+RUNS = {
+    COLLAPSES: ["digits-lsgan"],
+    STAYS_HEALTHY: ["digits-gn"],
+    IS_RESCUED: ["digits-lsgan", "--on-turning-point", "rescue"],
+}
+#: The share of its level before the collapse that a rescued run is to reach.
+HEALTH = 0.95
 #: Seconds between two looks.
 PAUSE = 0.5
 #: Seconds that the service may take to start, and to receive and judge the rest when training is over.
@@ -94,9 +103,9 @@ class Service:
 
 @dataclass
 class Training:
-    """A recipe in training, and what the service knows of it."""
+    """A run in training, and what the service knows of it."""
 
-    recipe: str
+    name: str
     folder: Path
     process: subprocess.Popen[bytes]
     bar: tqdm[Any]
@@ -119,7 +128,7 @@ class Training:
         raised = [alert for alert in found["alerts"] if is_raised(alert)]
         for alert in raised:
             if alert["id"] not in {known["id"] for known in self.alerts}:
-                tqdm.write(f"{self.recipe}: {alert['sentence']}")
+                tqdm.write(f"{self.name}: {alert['sentence']}")
         self.state, self.alerts = state, raised
         self.bar.n = int(state["epoch"] or 0)
         last = {name: number(state["last"][name]) for name in ("Q", "D")}
@@ -129,7 +138,7 @@ class Training:
     def is_training(self) -> bool:
         status = self.process.poll()
         if status:
-            raise DemoError(f"{self.recipe} failed: {last_line(self.log)} (all it said: {self.log})")
+            raise DemoError(f"{self.name} failed: {last_line(self.log)} (all it said: {self.log})")
         return status is None
 
     def is_settled(self) -> bool:
@@ -146,6 +155,14 @@ def has_turned(training: Training) -> bool:
     return any(alert["rule"] == "turning-point" for alert in training.alerts)
 
 
+def was_rescued(training: Training) -> bool:
+    """Whether its quality and its diversity came back."""
+    brought = [attempt["brought"] for attempt in training.state["attempts"] if attempt["brought"]]
+    return bool(brought) and all(
+        level["now"] >= HEALTH * level["before"] for level in (brought[-1]["Q"], brought[-1]["D"])
+    )
+
+
 def in_short(alert: dict[str, Any]) -> str:
     told = "" if alert["detected_epoch"] is None else f", told after epoch {alert['detected_epoch']:.0f}"
     return f"{alert['title']}{told}"
@@ -156,7 +173,7 @@ def number(value: Any) -> str:
 
 
 def demo(port: int, directory: Path, *, ends: bool) -> bool:
-    """Whether the one run turned, and the other raised nothing."""
+    """Whether the first run turned, the second raised nothing, and the third was rescued."""
     address, page = prepare(port, directory)
     # First of all: who waits wants to look.
     print(f"ganwatch: {page}\n", flush=True)
@@ -165,18 +182,21 @@ def demo(port: int, directory: Path, *, ends: bool) -> bool:
         started.append(service)
         service.wait_until_ready()
         trainings = []
-        for position, recipe in enumerate((COLLAPSES, STAYS_HEALTHY)):
-            trainings.append(begin(recipe, position, address, directory))
+        for position, name in enumerate(RUNS):
+            trainings.append(begin(name, position, address, directory))
             started.append(trainings[-1])
         train(trainings, service)
         settle(trainings, service, address, directory)
         for training in trainings:
             training.bar.close()
         print_table(trainings)
-        collapsing, healthy = trainings
-        is_as_promised = has_turned(collapsing) and not healthy.alerts
+        collapsing, healthy, rescued = trainings
+        is_as_promised = has_turned(collapsing) and not healthy.alerts and was_rescued(rescued)
         if not is_as_promised:
-            print(f"\nThis is not as promised: {COLLAPSES} should have turned, and {STAYS_HEALTHY} not.")
+            print(
+                f"\nThis is not as promised: {COLLAPSES} should have turned, {STAYS_HEALTHY} not, and "
+                f"{IS_RESCUED} should have been brought back."
+            )
         if not ends:
             print(f"\nLook at it: {page}\nCtrl-C ends the service.", flush=True)
             with suppress(KeyboardInterrupt):
@@ -205,8 +225,8 @@ def prepare(port: int, directory: Path) -> tuple[Address, str]:
     return address, page
 
 
-def begin(recipe: str, position: int, address: Address, directory: Path) -> Training:
-    folder = directory / "trainings" / f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{recipe}"
+def begin(name: str, position: int, address: Address, directory: Path) -> Training:
+    folder = directory / "trainings" / f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{name}"
     folder.mkdir(parents=True)
     environment = {
         # Small networks on small images: a second thread costs more than it brings.
@@ -217,11 +237,11 @@ def begin(recipe: str, position: int, address: Address, directory: Path) -> Trai
         "GANWATCH_DIR": str(directory.absolute()),
     }
     arguments = [
-        recipe,
+        *RUNS[name],
         "--project",
         "demo",
         "--name",
-        recipe,
+        name,
         "--out",
         str(folder),
         "--device",
@@ -230,13 +250,13 @@ def begin(recipe: str, position: int, address: Address, directory: Path) -> Trai
     ]
     process = start([sys.executable, "-m", "trainer", *arguments], folder / "training.log", environment)
     bar = tqdm(
-        total=RECIPES[recipe]().epochs,
-        desc=f"{recipe:<{len(COLLAPSES)}}",
+        total=RECIPES[RUNS[name][0]]().epochs,
+        desc=f"{name:<{len(IS_RESCUED)}}",
         position=position,
         unit="epoch",
         mininterval=PAUSE if sys.stderr.isatty() else 10,
     )
-    return Training(recipe, folder, process, bar)
+    return Training(name, folder, process, bar)
 
 
 def train(trainings: list[Training], service: Service) -> None:
@@ -248,7 +268,7 @@ def train(trainings: list[Training], service: Service) -> None:
 
 
 def settle(trainings: list[Training], service: Service, address: Address, directory: Path) -> None:
-    """Until the service has all of both runs, and has judged it."""
+    """Until the service has all of the runs, and has judged it."""
     deadline = time.monotonic() + SETTLE
     while not all(training.is_settled() for training in trainings):
         if time.monotonic() > deadline:
@@ -270,12 +290,22 @@ def print_table(trainings: list[Training]) -> None:
         last = {name: number(value) for name, value in training.state["last"].items()}
         told = "; ".join(in_short(alert) for alert in training.alerts) or "none"
         print(
-            f"{training.recipe:<14}{training.bar.n:>7}{last['S_G'] + '°':>9}{last['S_D'] + '°':>9}"
+            f"{training.name:<14}{training.bar.n:>7}{last['S_G'] + '°':>9}{last['S_D'] + '°':>9}"
             f"{last['Q']:>6}{last['D']:>6}  {told}"
         )
     for training in trainings:
         for alert in training.alerts:
-            print(f"\n{training.recipe}: {alert['sentence']}")
+            print(f"\n{training.name}: {alert['sentence']}")
+        for attempt in training.state["attempts"]:
+            if attempt["brought"]:
+                print(f"\n{training.name}: {attempt['reason']}. {account(attempt['brought'])}")
+
+
+def account(brought: dict[str, dict[str, Any]]) -> str:
+    return "; ".join(
+        f"{name} was {number(level['before'])}, fell to {number(level['turn'])}, is {number(level['now'])}"
+        for name, level in brought.items()
+    )
 
 
 def start(
@@ -324,7 +354,7 @@ def processes() -> Iterator[list[Service | Training]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Two GANs, watched: one collapses by itself, one stays healthy."
+        description="Three GANs, watched: one collapses, one stays healthy, one collapses and is rescued."
     )
     parser.add_argument("--port", type=int, default=os.environ.get("PORT") or "8765")
     parser.add_argument(

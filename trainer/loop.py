@@ -151,6 +151,7 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
     # Where it goes back from here, that is not worth a checkpoint.
     if saved_at != step and stopping.way is None:
         checkpoints.save(step, config, parts, schedule)
+    watch.finish()
     return Outcome(step, schedule.epoch(step), stopping.reason)
 
 

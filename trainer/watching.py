@@ -82,6 +82,9 @@ class Watch(Protocol):
     def epoch(self, *, epoch: int, images_seen: int, step: int) -> Evaluation:
         """At the end of an epoch: makes an evaluation mark."""
 
+    def finish(self) -> None:
+        """Nothing more is trained with: what is still measured beside training is waited for."""
+
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any], /) -> None: ...
 
@@ -152,6 +155,9 @@ class WithFidelity:
                 self.meter = None
         return evaluation
 
+    def finish(self) -> None:
+        self.watch.finish()
+
     def state_dict(self) -> dict[str, Any]:
         return self.watch.state_dict() | {"fidelity": {"seen": self.seen}}
 
@@ -178,6 +184,9 @@ class Unwatched:
 
     def epoch(self, *, epoch: int, images_seen: int, step: int) -> BareMark:
         return BareMark(self.run.mark(step=step, epoch=epoch, images_seen=images_seen, expects=()), {})
+
+    def finish(self) -> None:
+        pass
 
     def state_dict(self) -> dict[str, Any]:
         return {}
