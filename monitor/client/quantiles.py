@@ -1,4 +1,4 @@
-"""From samples to the eleven numbers of a distribution."""
+"""From samples, or from a histogram of them, to the eleven numbers of a distribution."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.client.values import Rejected
+
+Numbers = Sequence[float] | npt.NDArray[np.float64]
 
 #: The percentiles among ``protocol.DISTRIBUTION_FIELDS``, minimum and maximum first and last.
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
@@ -40,13 +42,46 @@ def describe_buckets(limits: Sequence[float], counts: Sequence[float]) -> list[f
     limit. Within a bucket values are taken to be spread evenly. Raises ``Rejected`` where there are none.
     """
     edges, weights = np.asarray(limits, np.float64), np.asarray(counts, np.float64)
-    total = weights.sum()
-    if edges.shape != weights.shape or edges.ndim != 1 or not total > 0:
-        raise Rejected("is no histogram: it needs as many counts as limits, and some counts")
     lower = np.concatenate([edges[:1], edges[:-1]])
-    filled = weights > 0
-    first, last = lower[filled][0], edges[filled][-1]
-    reached = np.concatenate([[0.0], np.cumsum(weights)])
-    quantiles = np.interp(np.array(PERCENTILES) / 100 * total, reached, np.concatenate([[first], edges]))
-    mean = float(((lower + edges) / 2 * weights).sum() / total)
-    return [*np.clip(quantiles, first, last).tolist(), mean, float(total)]
+    found = (
+        distribution_of(lower, edges, weights) if edges.shape == weights.shape and edges.ndim == 1 else None
+    )
+    if found is None:
+        raise Rejected("is no histogram: it needs as many counts as limits, and some counts")
+    return list(found)
+
+
+def distribution_of(
+    left: Numbers,
+    right: Numbers,
+    count: Numbers,
+    *,
+    lowest: float | None = None,
+    highest: float | None = None,
+    mean: float | None = None,
+) -> tuple[float, ...] | None:
+    """Eleven numbers, in the order of ``protocol.DISTRIBUTION_FIELDS``; None for an empty histogram.
+
+    Within a bucket ``[left, right]`` the values are taken to be spread evenly, so that a quantile is off by
+    less than its bucket is wide. ``lowest``, ``highest`` and ``mean`` are exact where the histogram knows
+    them; otherwise they are those of the buckets.
+    """
+    counts = np.asarray(count, np.float64)
+    filled = counts > 0
+    counts = counts[filled]
+    if not len(counts):
+        return None
+    lefts, rights = np.asarray(left, np.float64)[filled], np.asarray(right, np.float64)[filled]
+    lowest = float(lefts[0]) if lowest is None else lowest
+    highest = float(rights[-1]) if highest is None else highest
+    # The outermost edges of TensorFlow's buckets are the largest float.
+    lefts, rights = np.clip(lefts, lowest, highest), np.clip(rights, lowest, highest)
+    behind = np.cumsum(counts)
+    n = float(behind[-1])
+    quantiles = []
+    for share in (percentile / 100 for percentile in PERCENTILES[1:-1]):
+        bucket = min(int(np.searchsorted(behind, share * n)), len(counts) - 1)
+        inside = (share * n - (behind[bucket] - counts[bucket])) / counts[bucket]
+        quantiles.append(float(lefts[bucket] + inside * (rights[bucket] - lefts[bucket])))
+    centre = float(((lefts + rights) / 2 * counts).sum() / n) if mean is None else mean
+    return (lowest, *quantiles, highest, centre, n)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monitor.interop.histograms import distribution_of
+from monitor.client.quantiles import distribution_of
 from monitor.interop.packages import load
 from monitor.interop.pictures import BROKEN_IMAGE, open_image
 from monitor.interop.records import MALFORMED, About, Distribution, Note, Pictures, Record, Scalars

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from monitor.client.quantiles import distribution_of
 from monitor.interop.fields import number_of
-from monitor.interop.histograms import distribution_of
 from monitor.interop.packages import load
 from monitor.interop.pictures import BROKEN_IMAGE, open_image
 from monitor.interop.records import (

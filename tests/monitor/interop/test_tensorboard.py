@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from monitor.client.quantiles import PERCENTILES, distribution_of
 from monitor.interop import tensorboard
-from monitor.interop.histograms import QUANTILES, distribution_of
 from monitor.interop.records import Distribution, Note, Pictures, Record, Scalars, Unreadable
 from tests.monitor.interop.importing import Importer
 from tests.reference.quantiles_twin import quantile
@@ -156,7 +156,7 @@ def test_quantiles_are_those_of_evenly_filled_buckets(edges: list[int], counts: 
     assert found is not None
     assert found[10] == sum(count)
     assert list(found[:9]) == sorted(found[:9])
-    for share, value in zip(QUANTILES, found[1:8], strict=True):
+    for share, value in zip(np.array(PERCENTILES[1:-1]) / 100, found[1:8], strict=True):
         # At the border of two buckets with a hole between, every value of the hole is a quantile.
         behind = np.cumsum(count)
         if min(abs(behind - share * sum(count))) > 1e-9:
