@@ -2,7 +2,7 @@
 every time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -67,11 +67,9 @@ class Evaluator:
         self.real: dict[str, Diversity] = {}
         self.n_real = 0 if real is None else len(real)
         self._unjudged = Here()
-        #: Questions without an answer.
-        self._open = 0
         if panel.judges and real is not None:
-            with undisturbed(), torch.no_grad():
-                self._ask(panel, None, (batch.to(sampler.device) for batch in torch.split(real, BATCH)))
+            with self._in_full_precision(), undisturbed(), torch.no_grad():
+                panel.ask(None, (batch.to(sampler.device) for batch in torch.split(real, BATCH)))
             if panel.room is None:
                 panel.wait(0)
             for look in self.looks():
@@ -89,7 +87,7 @@ class Evaluator:
         return bool(self.panel.judges) and has_room
 
     def expects_answers(self) -> bool:
-        return self._open > 0
+        return self.panel.pending + self._unjudged.pending > 0
 
     def look(self, moment: Moment) -> dict[str, float]:
         """Draw samples, and have them judged if there is room. Returns what is known at once: how many marks
@@ -101,14 +99,13 @@ class Evaluator:
         elif self.panel.judges:
             self.skipped += 1
         if n := self.n_eval if judged else self.n_grid:
-            with undisturbed(self.sampler.G):
-                self._ask(self.panel if judged else self._unjudged, moment, self.sampler.batches(n))
+            with self._in_full_precision(), undisturbed(self.sampler.G):
+                (self.panel if judged else self._unjudged).ask(moment, self.sampler.batches(n))
         return {"skipped_evaluations": float(self.skipped)} if self.panel.room else {}
 
     def looks(self) -> Iterator[Look]:
         """What has been found out since."""
         for answer in [*self._unjudged.answers(), *self.panel.answers()]:
-            self._open -= 1
             if answer.moment is None:
                 self.real |= self._diversities(answer)
                 yield Look(None, {}, [], answer.problem)
@@ -126,13 +123,12 @@ class Evaluator:
         """No judge is asked again. Returns what they leave unanswered."""
         self.panel.close()
         self.panel = Here()
-        self._open = 0
         unanswered, self.waiting = self.waiting, []
         return unanswered
 
-    def _ask(self, panel: Panel, moment: Moment | None, batches: Iterable[Tensor]) -> None:
-        panel.ask(moment, batches)
-        self._open += 1
+    def _in_full_precision(self) -> torch.autocast:
+        """Whatever the loop around is in."""
+        return torch.autocast(self.sampler.device.type, enabled=False)
 
     def _diversities(self, answer: Answer) -> dict[str, Diversity]:
         return {

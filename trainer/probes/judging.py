@@ -42,6 +42,10 @@ class Panel(Protocol):
     def room(self) -> int | None:
         """How many marks they take that are not answered; None if answers come as fast as questions."""
 
+    @property
+    def pending(self) -> int:
+        """How many questions have no answer that was handed out."""
+
     def rehearse(self, images: Tensor) -> None:
         """Judge two images, and raise ``ValueError`` or ``TypeError`` where that does not work."""
 
@@ -67,6 +71,10 @@ class Here:
         self.judges = judges
         self._asked: list[tuple[Answer, Landing]] = []
 
+    @property
+    def pending(self) -> int:
+        return len(self._asked)
+
     def rehearse(self, images: Tensor) -> None:
         for judge in self.judges:
             check(judge, judge.score(images), len(images))
@@ -89,8 +97,9 @@ class Here:
         self._asked.append((answer, Landing(shown.device)))
 
     def answers(self) -> list[Answer]:
-        arrived = [answer for answer, landing in self._asked if landing.has_landed()]
-        del self._asked[: len(arrived)]
+        arrived: list[Answer] = []
+        while self._asked and self._asked[0][1].has_landed():
+            arrived.append(self._asked.pop(0)[0])
         return arrived
 
     def wait(self, seconds: float) -> None:

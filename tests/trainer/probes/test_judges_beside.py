@@ -62,6 +62,7 @@ def test_training_is_the_same_to_the_bit_and_waits_for_no_judge(tmp_path: Path) 
     assert sorted(shown) == [(5, 9), (10, 9), (15, 0), (20, 0), (25, 0)]
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_done_takes_the_next_mark(tmp_path: Path) -> None:
     gate, run, training = tmp_path / "gate", Notebook(), Training()
     watch = training.watch(run, judge=Beside(Held(gate)))
@@ -101,6 +102,7 @@ def test_a_judge_that_dies_costs_quality_with_one_warning_and_nothing_else(
     assert len(run.series("angle/epoch/g")) == 3
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_told_with_how_it_ended(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -139,6 +141,7 @@ def test_the_monitors_run_waits_for_its_judges_by_itself(tmp_path: Path) -> None
     assert run.finish().rejected == 0
 
 
+@pytest.mark.slow
 def test_a_function_may_make_the_judges_there() -> None:
     run, training = Notebook(), Training()
     watch = training.watch(run, judge=Beside(make_two))
@@ -201,6 +204,7 @@ def script(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_not_run_twice(tmp_path: Path) -> None:
     done = script(tmp_path, "Quadrants()")
     said = done.stdout.split("\n")
@@ -210,6 +214,7 @@ def test_a_script_without_a_guard_is_not_run_twice(tmp_path: Path) -> None:
     assert script(tmp_path, "Quadrants()", "leaves without a word").returncode == 0
 
 
+@pytest.mark.slow
 def test_judges_of_the_script_itself_are_refused_with_what_to_do(tmp_path: Path) -> None:
     done = script(tmp_path, "Own()")
     assert "put them into a module that it imports" in done.stderr

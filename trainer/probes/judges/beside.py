@@ -110,7 +110,7 @@ class JudgesBeside:
         self._answered: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         #: Answers that were waited for and not handed out yet.
         self._kept: list[Answer] = []
-        self._open = 0
+        self.pending = 0
         try:
             portraits = _call(self.process, (luggage, str(device)))
         except GoneError as problem:
@@ -139,26 +139,26 @@ class JudgesBeside:
     def ask(self, moment: Moment | None, batches: Iterable[Tensor]) -> None:
         drawn = [images.detach().float() for images in batches]
         self._asked.put(_Asked(moment, [to_host(images) for images in drawn], Landing(drawn[0].device)))
-        self._open += 1
+        self.pending += 1
 
     def answers(self) -> list[Answer]:
         arrived, self._kept = self._kept, []
         with suppress(queue.Empty):
             while True:
                 arrived.append(self._answered.get_nowait())
-        self._open -= len(arrived)
+        self.pending -= len(arrived)
         return arrived
 
     def wait(self, seconds: float) -> None:
         deadline = monotonic() + seconds
         with suppress(queue.Empty):
-            while len(self._kept) < self._open:
+            while len(self._kept) < self.pending:
                 left = None if math.isinf(deadline) else max(0.0, deadline - monotonic())
                 self._kept.append(self._answered.get(timeout=left))
 
     def close(self) -> None:
         self._asked.put(None)
-        if not self._open:
+        if not self.pending:
             self._thread.join(GRACE)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(GRACE)
@@ -175,6 +175,7 @@ def _converse(
     problem = ""
     while (question := asked.get()) is not None:
         question.landing.wait()
+        pixels = torch.cat([to_pixels(images) for images in question.batches])
         scores: dict[str, Scores] = {}
         if not problem:
             try:
@@ -182,11 +183,12 @@ def _converse(
                 scores = {name: _scores(*parts) for name, parts in said.items()}
             except GoneError as gone:
                 problem = str(gone)
-        pixels = torch.cat([to_pixels(images) for images in question.batches])
         answered.put(Answer(question.moment, pixels, scores, problem))
     assert process.stdin
-    with suppress(OSError):
-        process.stdin.close()
+    # Said, because forked workers of the training may hold the pipe open; unless the process is gone already.
+    with suppress(OSError, ValueError):
+        pickle.dump(None, process.stdin)
+        process.stdin.flush()
 
 
 def _call(process: subprocess.Popen[bytes], question: object) -> Any:

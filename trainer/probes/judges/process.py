@@ -1,7 +1,7 @@
 """The process that judges beside a training: ``python -m trainer.probes.judges.process``, see ``beside.py``.
 
 It reads pickled questions from its standard input and answers each on its standard output: first where to
-judge and with which judges, then batches of images. It ends when its input does.
+judge and with which judges, then batches of images. It ends when it is asked None, or nothing any more.
 """
 
 import os
@@ -67,7 +67,9 @@ def main() -> None:
     while True:
         try:
             question = pickle.load(sys.stdin.buffer)  # noqa: S301  written by ourselves
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # whoever asks is gone, maybe in mid-sentence
+            return
+        if question is None:
             return
         answer: tuple[bool, object]
         try:
