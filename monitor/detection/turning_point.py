@@ -41,6 +41,7 @@ says "resolved" and learns anew: a second turning point after that is a second a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from math import isfinite, log
 from typing import Any
 
@@ -77,6 +78,11 @@ RUIN, STEADY, PLACE = 0.7, 0.1, log(1.4)
 #: Records without any signal, or without a finite loss, that end in an alert, and records of health that
 #: resolve one.
 SILENT, RECOVERED = 3, 30
+#: What is remembered beside the channels.
+PLAIN = (
+    *("index", "leapt", "silence", "broken", "lows", "places"),
+    *("firing", "healthy", "before", "suspected"),
+)
 #: Raised with every change that makes old states mean something else.
 STATE_VERSION = 4
 
@@ -286,20 +292,9 @@ class TurningPointDetector:
 
     def state(self) -> dict[str, Any]:
         """All that it remembers, as JSON knows it."""
-        return {
-            "version": STATE_VERSION,
-            "index": self.index,
-            "leapt": self.leapt,
-            "lows": dict(self.lows),
-            "places": dict(self.places),
-            "silence": self.silence,
-            "broken": self.broken,
-            "firing": self.firing,
-            "healthy": self.healthy,
-            "before": dict(self.before),
-            "suspected": self.suspected,
-            "channels": {name: channel.state() for name, channel in self.channels.items()},
-        }
+        plain = {name: copy(getattr(self, name)) for name in PLAIN}
+        channels = {name: channel.state() for name, channel in self.channels.items()}
+        return {"version": STATE_VERSION, **plain, "channels": channels}
 
     @classmethod
     def from_state(
@@ -307,11 +302,8 @@ class TurningPointDetector:
     ) -> TurningPointDetector:
         """The detector whose ``state`` it was."""
         detector = cls(meta)
-        detector.index, detector.leapt = state["index"], state["leapt"]
-        detector.silence, detector.broken = state["silence"], state["broken"]
-        detector.lows, detector.places = dict(state["lows"]), dict(state["places"])
-        detector.firing, detector.healthy = state["firing"], state["healthy"]
-        detector.before, detector.suspected = dict(state["before"]), state["suspected"]
+        for name in PLAIN:
+            setattr(detector, name, copy(state[name]))
         for name, channel in detector.channels.items():
             channel.restore(state["channels"][name])
         return detector
