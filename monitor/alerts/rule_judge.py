@@ -264,7 +264,7 @@ class RuleJudge:
                 onset_epoch=detectors.epoch_at(c, self.run_id, self.segments, onset.step),
                 detected_step=max(detected.step, onset.step),
                 detected_epoch=detectors.epoch_at(c, self.run_id, self.segments, detected.step),
-                signals=signals_of(event),
+                signals=signals_of(rule, event),
             )
         )
 

@@ -70,8 +70,11 @@ def reason_of(rule: Rule, event: Event) -> str:
     return f"{last.name} is back at {quantity:.4g} at step {event.place.step}"
 
 
-def signals_of(event: Event) -> tuple[dict[str, Any], ...]:
-    """The series in trouble, as an alert shows what moved; the value before is only known of changes."""
+def signals_of(rule: Rule, event: Event) -> tuple[dict[str, Any], ...]:
+    """The series in trouble, as an alert shows what moved; the value before is only known of changes.
+
+    The direction is that in which a threshold was passed, and None of what has none.
+    """
     return tuple(
         {
             "signal": reading.name,
@@ -79,9 +82,16 @@ def signals_of(event: Event) -> tuple[dict[str, Any], ...]:
             "before": None if isnan(reading.before) else reading.before,
             "after": reading.value if isfinite(reading.value) else str(reading.value),
             "unit": "",
+            "direction": _direction(rule, reading.quantity),
         }
         for reading in event.readings[:MOST_SIGNALS]
     )
+
+
+def _direction(rule: Rule, quantity: float) -> str | None:
+    if not isinstance(rule.condition, Threshold):
+        return None
+    return "up" if rule.condition.above is not None and quantity > rule.condition.above else "down"
 
 
 def where(place: Place) -> str:

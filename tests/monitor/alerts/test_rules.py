@@ -78,7 +78,7 @@ def test_an_alert_says_which_series_is_where_and_since_when(db: Database) -> Non
     assert (alert["rule"], alert["state"], alert["severity"]) == ("high", "firing", "critical")
     assert (alert["onset_step"], alert["onset_epoch"], alert["detected_step"]) == (3, 1.0, 3)
     assert alert["sentence"] == "a came to 7, above 5, at step 3."
-    assert [signal["series"] for signal in alert["signals"]] == ["a"]
+    assert [(signal["series"], signal["direction"]) for signal in alert["signals"]] == [("a", "up")]
     assert waiting(db) == ["alert.firing"]
 
 

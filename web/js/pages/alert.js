@@ -58,7 +58,7 @@ function signalsTable(alert) {
         el("div", { class: "under" }, foreign(signal.series ?? "")),
       ),
       el("td", { class: "number" }, quantity(decode(signal.before), signal.unit)),
-      el("td", { class: "arrow" }, signal.direction === "up" ? "↗ rose to" : "↘ fell to"),
+      el("td", { class: "arrow" }, signal.direction ? (signal.direction === "up" ? "↗ rose to" : "↘ fell to") : "→"),
       el("td", { class: "number" }, el("b", {}, quantity(decode(signal.after), signal.unit))),
       el("td", { class: "number muted" }, factor(signal)),
     ),
