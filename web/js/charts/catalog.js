@@ -84,7 +84,7 @@ class Shelf {
     if (!first) return [];
     const lines = pair(g, "g", "generator", d, "d", "discriminator");
     const averaged = g && this.name(`${g.name}_ema`);
-    if (averaged) lines.push({ series: averaged.name, label: "averaged", colour: "metric", source: 0 });
+    if (averaged) lines.push({ series: averaged.name, label: "averaged", colour: "metric", dash: "dot", source: 0 });
     return [this.take(spec({ ...known, help: known.help || first.help, lines }, first))];
   }
 }

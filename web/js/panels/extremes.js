@@ -7,7 +7,7 @@ import { el, replace, setText } from "../dom.js";
 import { number } from "../format.js";
 import { PART } from "../selectors.js";
 import { CardHead } from "./card.js";
-import { cellsOf, faceOf } from "./faces.js";
+import { arrived, cellsOf, faceOf } from "./faces.js";
 import { isLeading } from "./leading.js";
 import { StepSlider } from "./step_slider.js";
 
@@ -92,6 +92,16 @@ export class Extremes {
     );
     if (key === this.#key) return;
     this.#key = key;
+    void arrived(
+      this.run,
+      [...shown.best, ...shown.worst].map(({ image }) => image),
+    ).then(() => {
+      if (this.#key === key) this.#draw(shown);
+    });
+  }
+
+  /** @param {ReturnType<typeof momentsOf>[number]} shown */
+  #draw(shown) {
     replace(this.best, ...shown.best.map((cell) => this.#sample(cell)));
     replace(this.worst, ...shown.worst.map((cell) => this.#sample(cell)));
   }

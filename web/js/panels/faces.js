@@ -42,3 +42,17 @@ export function faceOf(run, { image, at }, label) {
       `image-rendering: ${across.cell <= SMALL ? "pixelated" : "auto"}`,
   });
 }
+
+/**
+ * Once the grids are here, so that what is shown is replaced by something and not by nothing.
+ * @param {string} run
+ * @param {Snapshot[]} images
+ */
+export const arrived = (run, images) =>
+  Promise.allSettled(
+    [...new Set(images.map(({ digest }) => imageUrl(run, digest)))].map((url) => {
+      const image = new Image();
+      image.src = url;
+      return image.decode();
+    }),
+  );

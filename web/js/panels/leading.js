@@ -8,7 +8,7 @@ import { el, foreign, printable, replace, setText } from "../dom.js";
 import { number } from "../format.js";
 import { PART } from "../selectors.js";
 import { CardHead } from "./card.js";
-import { cellsOf, faceOf } from "./faces.js";
+import { arrived, cellsOf, faceOf } from "./faces.js";
 import { StepSlider } from "./step_slider.js";
 
 const GROUP = "modes/";
@@ -72,8 +72,16 @@ export class Leading {
     const image = this.#grids[this.slider.at];
     if (!image) return;
     setText(this.where, this.place(image.step));
-    if (image.digest + image.caption === this.#key) return;
-    this.#key = image.digest + image.caption;
+    const key = image.digest + image.caption;
+    if (key === this.#key) return;
+    this.#key = key;
+    void arrived(this.run, [image]).then(() => {
+      if (this.#key === key) this.#draw(image);
+    });
+  }
+
+  /** @param {Snapshot} image */
+  #draw(image) {
     const names = image.caption.split(APART);
     const cells = cellsOf(image);
     const most = Math.max(...cells.map(({ score }) => score));
