@@ -125,7 +125,7 @@ def test_images_without_classes_are_judged_by_bins(tmp_path: Path) -> None:
         )
         states.append(last_state(tmp_path / place)[1])
     assert_identical(*states)
-    assert [name for name, _ in run.images] == ["samples", "samples"]
+    assert [name for name, _ in run.images] == ["samples", "modes/kmeans"] * 2
     judged = {name for name, *_ in run.points if name.startswith(("quality", "diversity"))}
     assert {"diversity/kmeans", "diversity_real/kmeans"} <= judged
     assert not any(name.startswith("quality") for name in judged)
