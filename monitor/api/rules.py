@@ -12,6 +12,7 @@ from monitor.alerts.rulebook import Entry, check_filter
 from monitor.api.answers import Json
 from monitor.api.service import HasService, Service
 from monitor.detection.rules.parsing import KEYS, RuleError, parse_rule
+from monitor.detection.rules.sources import complete
 from monitor.errors import Problem
 from monitor.store import census, rules
 
@@ -65,16 +66,18 @@ def list_revisions(rule: RuleInPath, service: HasService) -> Response:
 @router.put("/rules/{rule}", summary="Make or change a rule", response_class=Response)
 def put(rule: RuleInPath, text: RuleText, service: HasService) -> Response:
     """It holds for running runs from now on. An alert that fires under it goes on where the rule as it is
-    now finds trouble in what is stored, and ends where it does not.
+    now finds trouble in what is stored, and ends where it does not. A default may be given by the keys that
+    are to be another, such as `{"enabled": false}`.
     """
     _refuse_if_in_file(service, rule)
+    definition = complete(rule, text.definition)
     try:
-        parse_rule(rule, text.definition)
-        check_filter(rule, text.definition)
+        parse_rule(rule, definition)
+        check_filter(rule, definition)
     except RuleError as error:
         where = f"definition.{error.key}" if error.key else "definition"
         raise Problem(422, "bad-rule", error.detail, field=where) from None
-    rules.write_rule(service.database, rule, text.definition, text.revision, service.clock())
+    rules.write_rule(service.database, rule, definition, text.revision, service.clock())
     _judge_anew(service)
     return Json(_find(service, rule))
 

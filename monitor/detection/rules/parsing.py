@@ -59,7 +59,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 #: Patterns of one rule, and the longest text of one.
 MOST_PATTERNS, LONGEST = 32, 1024
 
-_CONDITIONS = ("above", "below", "is", "stuck", "silent", "lost", "turning-point")
+#: The keys that say what trouble is.
+CONDITIONS = ("above", "below", "is", "stuck", "silent", "lost", "turning-point")
 _OF_THRESHOLDS = ("clear", "statistic", "over", "ratio", "change", "relative")
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)\s*([A-Za-z]+)\s*")
 _UNITS: dict[str, tuple[float, Unit]] = {
@@ -130,12 +131,12 @@ def parse_span(text: str) -> Span | None:
 
 
 def _condition(read: _Reader) -> Condition:
-    given = [key for key in _CONDITIONS if key in read.given]
+    given = [key for key in CONDITIONS if key in read.given]
     kinds = {"above" if key == "below" else key for key in given}
     if len(kinds) != 1:
         told = f"not {' and '.join(given)}" if given else "none is given"
         raise RuleError(
-            given[1] if given else "", f"a rule has one condition of {', '.join(_CONDITIONS)}; {told}"
+            given[1] if given else "", f"a rule has one condition of {', '.join(CONDITIONS)}; {told}"
         )
     (kind,) = kinds
     if kind != "above":

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from monitor.detection.rules.parsing import RuleError, parse_rule
+from monitor.detection.rules.parsing import CONDITIONS, RuleError, parse_rule
 from monitor.detection.rules.rule import Rule
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
@@ -22,7 +22,19 @@ class RulesError(Exception):
 
 
 def read_rules(text: str) -> Definitions:
-    """The definitions by name, each found sound. Raises :class:`RulesError`."""
+    """The definitions by name, each complete and found sound. Raises :class:`RulesError`."""
+    return _read(text, default_definitions())
+
+
+def complete(
+    name: str, definition: Mapping[str, Any], defaults: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """A default of which only some keys are given, such as ``enabled``, keeps its others."""
+    default = (default_definitions() if defaults is None else defaults).get(name, {})
+    return {**({} if any(key in definition for key in CONDITIONS) else default), **definition}
+
+
+def _read(text: str, defaults: Mapping[str, dict[str, Any]]) -> Definitions:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -35,20 +47,22 @@ def read_rules(text: str) -> Definitions:
     rules = document.get("rules", {})
     if not isinstance(rules, dict):
         raise RulesError(f"{_at(text, None, 'rules')}rules: tables such as [rules.my-rule] are needed")
-    for name, definition in rules.items():
-        if not isinstance(definition, dict):
+    definitions: Definitions = {}
+    for name, given in rules.items():
+        if not isinstance(given, dict):
             raise RulesError(f"{_at(text, 'rules', name)}{name}: a table [rules.{name}] is needed")
         try:
-            parse_rule(name, definition)
+            definitions[name] = complete(name, given, defaults)
+            parse_rule(name, definitions[name])
         except RuleError as error:
             where = f"rules.{name}.{error.key}" if error.key else f"rules.{name}"
             raise RulesError(f"{_at(text, name, error.key)}{where}: {error.detail}") from None
-    return rules
+    return definitions
 
 
 @cache
 def default_definitions() -> Mapping[str, dict[str, Any]]:
-    return read_rules(DEFAULTS.read_text(encoding="utf-8"))
+    return _read(DEFAULTS.read_text(encoding="utf-8"), {})
 
 
 def default_rules() -> list[Rule]:

@@ -69,7 +69,7 @@ def test_every_change_of_a_rule_is_a_revision(client: httpx.Client) -> None:
 
 
 def test_a_default_that_was_changed_comes_back_when_the_change_is_deleted(client: httpx.Client) -> None:
-    changed = put(client, "lost-run", {"lost": True, "enabled": False}).json()
+    changed = put(client, "lost-run", {"enabled": False}).json()
     assert (changed["origin"], changed["enabled"]) == ("http", False)
     assert client.delete("/api/v1/rules/lost-run").status_code == 204
     assert client.get("/api/v1/rules/lost-run").json()["origin"] == "default"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,3 +101,9 @@ def test_the_defaults_are_rules_and_each_has_its_reason() -> None:
 def test_every_key_is_explained() -> None:
     assert all(KEYS.values())
     assert "for" in KEYS
+
+
+def test_the_rules_in_the_readme_are_sound() -> None:
+    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert set(read_rules(example)) == {"critic-too-sure", "cliff", "loss-stands-still"}

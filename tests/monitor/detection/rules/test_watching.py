@@ -60,9 +60,7 @@ def test_infinity_is_above_everything() -> None:
     assert feed(rule(above=1e300), [1, inf]) == [("confirmed", 2)]
 
 
-@pytest.mark.parametrize(
-    ("oddity", "steps"), [("nan", [2]), ("infinite", [3]), ("non-finite", [2])], ids=str
-)
+@pytest.mark.parametrize(("oddity", "steps"), [("nan", [2]), ("infinite", [3]), ("non-finite", [2])], ids=str)
 def test_odd_values_are_conditions_of_their_own(oddity: str, steps: list[int]) -> None:
     happened = feed(rule(**{"is": oddity}), [1, nan, -inf, 1])
     assert [step for what, step in happened if what == "confirmed"] == steps
