@@ -1,13 +1,16 @@
-"""What a training script says of a series, as the record that goes over the wire."""
+"""What a training script says of a series and of going back, as the records that go over the wire."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from time import time as now
+from typing import Any, SupportsIndex, TypedDict
 
 import msgspec
 
 from monitor import protocol
-from monitor.client.values import to_float, to_name
+from monitor.client.configuration import plain_config
+from monitor.client.values import to_float, to_index, to_name
 
 
 class Facts(TypedDict, total=False):
@@ -29,3 +32,27 @@ def declaration(name: str, kind: protocol.SeriesKind, facts: Facts) -> protocol.
     bounds = {key: to_float(facts[key]) for key in ("lower", "upper") if facts.get(key) is not None}
     fields = {"sequence": 1, "name": to_name(name), "kind": kind, **facts, **bounds}
     return msgspec.convert(fields, protocol.Declare)
+
+
+class Turned(TypedDict, total=False):
+    """What is done about a turning point (``protocol.Attempt``)."""
+
+    remedy: str | None
+    settings: Mapping[str, Any]
+    command: str
+
+
+def next_attempt(parent: int, step: SupportsIndex, reason: str, turned: Turned) -> protocol.Attempt:
+    remedy = turned.get("remedy")
+    return protocol.Attempt(
+        sequence=1,
+        time=now(),
+        number=parent + 1,
+        parent=parent,
+        from_step=to_index(step, "step"),
+        reason=str(reason),
+        remedy=remedy
+        if remedy is None
+        else protocol.Remedy(name=str(remedy), settings=plain_config(turned.get("settings"))),
+        command=str(turned.get("command", "")),
+    )

@@ -14,7 +14,7 @@ from monitor import protocol
 from monitor.client import process
 from monitor.client.commands import Inbox
 from monitor.client.configuration import plain_config
-from monitor.client.declarations import Facts, declaration
+from monitor.client.declarations import Facts, Turned, declaration, next_attempt
 from monitor.client.keeper import Keeper
 from monitor.client.layout import remove_spool
 from monitor.client.marks import NO_MARK, Mark, MarkIndex
@@ -202,15 +202,7 @@ class Run:
                 )
             )
 
-    def rewind(
-        self,
-        step: SupportsIndex,
-        reason: str = "",
-        *,
-        remedy: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-        command: str = "",
-    ) -> int:
+    def rewind(self, step: SupportsIndex, reason: str = "", **turned: Unpack[Turned]) -> int:
         """Go back to a step: begin the next attempt, and return its number.
 
         What was logged before stays under the attempt it was logged in, also where it lands or is measured
@@ -220,18 +212,7 @@ class Run:
         if self._is_closed():
             return self.attempt
         with self._quietly("going back"):
-            record = protocol.Attempt(
-                sequence=1,
-                time=now(),
-                number=self.attempt + 1,
-                parent=self.attempt,
-                from_step=to_index(step, "step"),
-                reason=str(reason),
-                remedy=None
-                if remedy is None
-                else protocol.Remedy(name=str(remedy), settings=plain_config(settings)),
-                command=str(command),
-            )
+            record = next_attempt(self.attempt, step, reason, turned)
             self._spool.append(record)
             self._progress.rewind(record.from_step)
             write_progress(self._progress_file, self._progress)

@@ -198,6 +198,24 @@ def test_marks_are_counted_and_a_rewind_takes_back_those_behind_it(tmp_path: Pat
     assert (attempt.number, attempt.parent, attempt.from_step, attempt.reason) == (1, 0, 150, "diverged")
 
 
+def test_a_rewind_says_what_is_done_about_a_turning_point(tmp_path: Path, run: Run) -> None:
+    run.rewind(150, "it turned", remedy="lower rate", settings={"lr": np.float32(0.5)}, command="c1")
+    run.rewind(100)
+    run.finish()
+    first, second = records(tmp_path, kind=protocol.Attempt)
+    assert (first.remedy, first.command) == (protocol.Remedy(name="lower rate", settings={"lr": 0.5}), "c1")
+    assert (second.remedy, second.command) == (None, "")
+
+
+def test_what_a_turning_point_may_ask_must_be_allowed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="asks the run to rollback: add 'rollback' to commands"):
+        monitor.init(on_turning_point="rescue", commands=["stop"])
+    with pytest.raises(ValueError, match="on_turning_point"):
+        monitor.init(on_turning_point="panic")  # type: ignore[arg-type]
+    monitor.init(id="run", on_turning_point="rescue", commands=["rollback"]).finish()
+    assert records(tmp_path)[0].on_turning_point == "rescue"
+
+
 def test_a_resumed_run_goes_on_counting_attempts_and_marks(tmp_path: Path) -> None:
     with monitor.init(id="run") as run:
         run.mark(step=100)
