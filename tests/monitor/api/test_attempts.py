@@ -87,3 +87,24 @@ def test_a_run_says_what_it_wants_to_come_of_a_turning_point(client: httpx.Clien
     a_run(client, "eager", commands=["stop", "rollback"], on_turning_point="rescue")
     wanted = [client.get(f"/api/v1/runs/{run}").json()["on_turning_point"] for run in ("quiet", "eager")]
     assert wanted == ["notify", "rescue"]
+
+
+def test_a_person_may_ask_a_run_to_go_back_where_it_allows_that(client: httpx.Client) -> None:
+    a_run(client, "obedient", commands=["rollback"])
+    a_run(client, "deaf", commands=["stop"])
+
+    def ask(run: str, **parameters: Any) -> httpx.Response:
+        return client.post(
+            f"/api/v1/runs/{run}/commands", json={"kind": "rollback", "parameters": parameters}
+        )
+
+    asked = ask("obedient", onset_step=3)
+    assert (asked.status_code, asked.json()["parameters"]) == (201, {"onset_step": 3})
+    for refused, status, said in (
+        (ask("obedient"), 422, "The run has no open turning point: say parameters.onset_step"),
+        (ask("obedient", onset_step="soon"), 422, "onset_step is a step, not 'soon'"),
+        (ask("deaf", onset_step=3), 409, "does not obey 'rollback'; it allows stop"),
+        (ask("nobody", onset_step=3), 404, "no run 'nobody'"),
+    ):
+        assert refused.status_code == status
+        assert said in refused.json()["detail"]
