@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 
 import monitor
 from monitor.doctor.examining import examine_all
@@ -21,7 +21,7 @@ from monitor.doctor.store import examine_store
 from monitor.settings import Settings
 from monitor.store.compactor import compact
 from monitor.store.database import VERSION_TABLE, Database
-from monitor.store.schema import Chunk, Run
+from monitor.store.schema import Chunk, DamagedBatch, Run
 from tests.monitor.api.running import TOKEN, run_service
 from tests.monitor.store.writing import NOW, Voice
 
@@ -98,6 +98,16 @@ def test_a_damaged_chunk_is_named_by_its_series_and_run(tmp_path: Path) -> None:
     db.close()
     (line,) = wrongs(tmp_path)
     assert "'a' of run r" in line
+
+
+def test_a_batch_that_was_set_aside_is_told_with_what_it_held(tmp_path: Path) -> None:
+    db = a_store(tmp_path)
+    torn = {"attempt": 0, "received": 0.0, "points": 7, "reason": "it ends early", "payload": b"?"}
+    with db.write() as c:
+        c.execute(insert(DamagedBatch).values(run_id="r", id=99, **torn))
+    db.close()
+    (line,) = wrongs(tmp_path)
+    assert "1 of run r with 7 points were damaged and are set aside: it ends early" in line
 
 
 def test_a_missing_chunk_is_noticed(tmp_path: Path) -> None:
