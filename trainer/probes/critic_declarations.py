@@ -96,14 +96,16 @@ def finite_differences(deltas: Sequence[float]) -> Iterator[Series]:
         )
 
 
-def lipschitz_constant(n: int) -> Iterator[Series]:
+def lipschitz_constant(n: int | None) -> Iterator[Series]:
+    """``n``: how many real images, and how many samples; None for those of the last batches."""
+    fixed = f"{n} real and {n} generated images, always the same and from the same latents (of a critic that "
+    where = "the last batches" if n is None else fixed + "takes labels: the last batches)"
     yield Series(
         name="lipschitz/constant",
         lower=0,
         n=n,
-        help=f"Estimate of the critic's Lipschitz constant: its steepest gradient at {n} real and {n} "
-        "generated images, always the same and from the same latents. A lower bound. Good: steady; under "
-        "gradient normalization at most 1.",
+        help=f"Estimate of the critic's Lipschitz constant: its steepest gradient at {where}. A lower bound. "
+        "Good: steady; under gradient normalization at most 1.",
     )
     yield Series(
         name="lipschitz/constant_max",

@@ -142,7 +142,9 @@ class LipschitzConstant(Probe):
         self.highest: Tensor | None = None
 
     def series(self) -> Iterable[Series]:
-        return critic_declarations.lipschitz_constant(LIPSCHITZ_SAMPLES)
+        return critic_declarations.lipschitz_constant(
+            len(self.real) if self.real is not None and self.sampler else None
+        )
 
     def measure(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
         if self.real is None or self.sampler is None or real.conditions:
