@@ -139,7 +139,7 @@ def test_a_database_without_its_package_says_what_to_install(
 ) -> None:
     (tmp_path / "data.mdb").write_bytes(bytes(8192))
     monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(DataError, match="is an LMDB database: pip install .*lsun.* to read it"):
+    with pytest.raises(DataError, match=r"is an LMDB database: pip install .*lsun.* to read it"):
         load(faces(tmp_path, dataset="lsun-church"))
 
 
