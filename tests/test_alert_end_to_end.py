@@ -56,7 +56,7 @@ def test_the_collapse_of_a_training_reaches_a_webhook_by_way_of_postgresql(
     assert taken[0]["Ganwatch-Signature"] == f"sha256={signature}"
     assert told["id"] == taken[0]["Ganwatch-Event-Id"] == refused[0]["Ganwatch-Event-Id"]
     assert (told["type"], told["alert"]["rule"]) == ("alert.firing", "turning-point")
-    assert told["link"] == f"https://gans.example/runs/{run['id']}"
+    assert told["link"] == f"https://gans.example/runs/{run['id']}/alerts/{told['alert']['id']}"
     assert told["alert"]["id"] == alert["id"]
     assert {signal["role"] for signal in told["alert"]["signals"]} & {"Q", "D"}
     assert "fell" in told["alert"]["sentence"]

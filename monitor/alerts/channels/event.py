@@ -32,5 +32,6 @@ def link_of(event: Event, public_url: str) -> str | None:
     """The page about it, where the service knows its own address."""
     if not public_url or event.body["type"] == "test":
         return None
-    run = event.body.get("alert", {}).get("run")
-    return f"{public_url.rstrip('/')}/{f'runs/{run}' if run else 'alerts'}"
+    alert = event.body.get("alert")
+    page = f"runs/{alert['run']}/alerts/{alert['id']}" if alert else "alerts"
+    return f"{public_url.rstrip('/')}/{page}"

@@ -134,6 +134,9 @@ def is_public(address: str) -> bool:
             hidden = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if hidden is not None:
             return is_public(str(hidden))
+        # The standard library counts these as global; nobody on the internet has one.
+        if ip.is_reserved or ip.is_site_local:
+            return False
     return ip.is_global and not ip.is_multicast
 
 

@@ -12,7 +12,9 @@ from monitor.alerts.channels.webhook import Webhook
 from monitor.settings import Settings
 from tests.monitor.alerts.receiver import dripping, receiver
 
-EVENT = Event("0" * 32, {"type": "alert.firing", "time": 1.0, "alert": {"run": "r1", "title": "Turning"}})
+EVENT = Event(
+    "0" * 32, {"type": "alert.firing", "time": 1.0, "alert": {"run": "r1", "id": "a1", "title": "Turning"}}
+)
 
 
 def test_a_webhook_carries_the_event_its_signature_and_a_link() -> None:
@@ -24,8 +26,8 @@ def test_a_webhook_carries_the_event_its_signature_and_a_link() -> None:
         "id": "0" * 32,
         "type": "alert.firing",
         "time": 1.0,
-        "alert": {"run": "r1", "title": "Turning"},
-        "link": "https://gans.example/runs/r1",
+        "alert": {"run": "r1", "id": "a1", "title": "Turning"},
+        "link": "https://gans.example/runs/r1/alerts/a1",
     }
     signature = hmac.new(b"key", body, hashlib.sha256).hexdigest()
     assert headers["Ganwatch-Signature"] == f"sha256={signature}"
@@ -126,6 +128,9 @@ def test_an_address_of_this_machine_is_refused_however_it_is_written(host: str) 
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("fec0::1", False),
     ],
 )
 def test_only_addresses_on_the_internet_are_public(address: str, public: bool) -> None:

@@ -43,6 +43,8 @@ ALERT = {
     "signals": [SIGNAL],
     "transitions": [{"time": 1.0, "state": "firing", "reason": "confirmed"}],
 }
+#: The alert's own.
+PAGE = f"https://gans.example/runs/r1/alerts/{ALERT['id']}"
 FIRING = Event("0" * 32, {"type": "alert.firing", "time": 1e9, "alert": ALERT})
 OVER = Event("1" * 32, {"type": "alert.resolved", "time": 1e9, "alert": ALERT})
 MANY = Event(
@@ -70,7 +72,7 @@ def test_slack_is_told_in_its_markup_and_no_name_mentions_anybody() -> None:
         "D fell &amp; S leapt.",
         "Severity: critical. Run r1.",
         "diversity/test: 2.25 → 0.5 nats",
-        "<https://gans.example/runs/r1|Look at it>",
+        f"<{PAGE}|Look at it>",
     ]
     assert "1000 alerts of 1000 runs" in texts[1]
     assert "1000 firing: lost-run (critical)" in texts[1]
@@ -160,7 +162,7 @@ def test_an_alert_is_mailed_to_everybody_and_no_name_becomes_a_header() -> None:
     assert first["Message-ID"] == f"<{'0' * 32}@ganwatch>"
     text = first.get_content()
     assert "diversity/test: 2.25 → 0.5 nats" in text
-    assert "https://gans.example/runs/r1" in text
+    assert PAGE in text
     assert [message["Subject"].strip() for message in box.messages()[1:]] == [
         "[ganwatch] 1000 alerts of 1000 runs",
         "[ganwatch] Resolved: " + subject.removeprefix("[ganwatch] "),
@@ -260,7 +262,7 @@ def test_a_command_gets_the_alert_as_json_and_none_of_the_service_s_settings(
     told, *environment = (tmp_path / "told").read_text().splitlines()
     assert json.loads(told)["alert"]["title"] == "Turning point at epoch 50"
     assert json.loads(told)["id"] == "0" * 32
-    assert json.loads(told)["link"] == "https://gans.example/runs/r1"
+    assert json.loads(told)["link"] == PAGE
     assert "FOR_THE_COMMAND" in environment
     assert not any(name.startswith("GANWATCH_") for name in environment)
 
