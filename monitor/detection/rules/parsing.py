@@ -39,6 +39,7 @@ KEYS = {
     "statistic": f"of the window: {', '.join(STATISTICS)} (default: last)",
     "over": "the window, as in 200 steps, 3 epochs, 10 min",
     "quantile": f"what of a distribution: {', '.join(QUANTILES)} (default: mean)",
+    "finite": "true: values that are NaN or infinite are left to other rules",
     "ratio": "the name of a series whose quantity it is divided by",
     "change": "how long ago, as in 5 epochs: the change since then counts",
     "relative": "true: the change as a part of the size then",
@@ -104,12 +105,15 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> Rule:
         for key in ("for", "keep", "quantile"):
             if key in given:
                 raise RuleError(key, "silence is a length of time by itself; leave it out")
+    if "finite" in given and not isinstance(condition, Threshold | Stuck):
+        raise RuleError("finite", "it belongs to above, below and stuck; leave it out")
     return Rule(
         name=name,
         condition=condition,
         series=series,
         roles=roles,
         quantile=read.choice("quantile", QUANTILES, "mean"),
+        finite=read.flag("finite", False),
         hold=read.span("for"),
         keep=read.span("keep"),
         severity=cast("Severity", read.choice("severity", SEVERITIES, "warning")),

@@ -119,6 +119,8 @@ class Rule:
     series: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     quantile: str = "mean"
+    #: Whether it leaves out values that are NaN or infinite, because another rule tells of them.
+    finite: bool = False
     #: How long it must hold before it is an alert, and be gone before that ends.
     hold: Span | None = None
     keep: Span | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isnan, nan
+from math import inf, isfinite, isnan, nan
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -94,6 +94,8 @@ class SeriesWatch:
         self.seen = self.seen + 1 if self.place is not None and place.step == self.place.step else 1
         self.place = place
         before, self._value, self._silence = self._value, value, 0.0
+        if self._rule.finite and not isfinite(value):
+            return None
         match condition:
             case Odd():
                 return self._judge(self._is_odd(condition, row), place, value, value, nan)

@@ -58,6 +58,9 @@ def test_a_mistake_is_told_with_its_line_its_key_and_the_remedy(text: str, said:
         ({"above": None, "silent": "3 s", "for": "3 s"}, "for"),
         ({"above": None, "stuck": "3 s", "clear": 1}, "clear"),
         ({"above": None, "series": None, "lost": False}, "lost"),
+        ({"above": None, "is": "nan", "finite": True}, "finite"),
+        ({"above": None, "silent": "3 s", "finite": True}, "finite"),
+        ({"finite": 1}, "finite"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_the_name_of_its_key(change: dict[str, Any], key: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.detection.rules.sources import default_rules
 from monitor.detection.rules.watching import MOST_SERIES, RuleWatch
 from tests.monitor.detection.rules.feeding import feed, here, points, restored, rule, told
 
@@ -58,6 +59,19 @@ def test_nan_is_no_quantity_and_neither_begins_nor_ends_anything() -> None:
 
 def test_infinity_is_above_everything() -> None:
     assert feed(rule(above=1e300), [1, inf]) == [("confirmed", 2)]
+
+
+def test_a_rule_about_finite_values_leaves_infinity_and_nan_to_others() -> None:
+    watch = rule(above=5, finite=True)
+    assert feed(watch, [1, inf, 6, inf, nan, 1]) == [("confirmed", 3), ("clear", 6)]
+    assert feed(rule(stuck="3 steps", finite=True), [nan] * 9 + [inf] * 9) == []
+
+
+def test_a_loss_that_is_not_finite_any_more_is_one_alert_by_the_defaults() -> None:
+    diverged = points([2.0] + [inf] * 500 + [nan] * 2000, role="loss_G")
+    watches = [RuleWatch(one) for one in default_rules() if one.reads_points]
+    told_by = [watch.rule.name for watch in watches if watch.wants("a", "loss_G") and watch.take([diverged])]
+    assert told_by == ["non-finite"]
 
 
 @pytest.mark.parametrize(("oddity", "steps"), [("nan", [2]), ("infinite", [3]), ("non-finite", [2])], ids=str)
