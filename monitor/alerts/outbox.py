@@ -11,6 +11,7 @@ them, and names the worst. For the ``WINDOW`` seconds after it what comes for th
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from monitor.alerts.channels.event import Channel, DeliveryError, Event
 from monitor.store import outbox
 from monitor.store.database import Database
 from monitor.store.outbox import Waiting
+
+log = logging.getLogger("ganwatch")
 
 FIRST_DELAY = 5.0
 LONGEST_DELAY = 3600.0
@@ -47,6 +50,11 @@ def deliver_due(db: Database, channels: Mapping[str, Channel], now: float) -> fl
                 channel.deliver(event)
             except DeliveryError as error:
                 _postpone(db, waiting, str(error), now)
+                break
+            except Exception as error:
+                # Or one message that its channel cannot make would be tried without a pause, and for ever.
+                log.exception("a message to the %s could not be made", name)
+                _postpone(db, waiting, f"the message could not be made: {type(error).__name__}", now)
                 break
             outbox.settle(db, waiting, "delivered")
     return outbox.next_due(db, list(channels))

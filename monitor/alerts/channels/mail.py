@@ -51,6 +51,11 @@ class Mail:
             raise DeliveryError(f"TLS failed: {error.reason or type(error).__name__}") from None
         except OSError as error:
             raise DeliveryError(f"the connection failed: {error.strerror or type(error).__name__}") from None
+        except UnicodeError:
+            # Not the error itself: it holds a character of the password.
+            raise DeliveryError(
+                "SMTP speaks ASCII: set GANWATCH_SMTP_HOST, _USER and _PASSWORD in it"
+            ) from None
         if len(refused) == len(self.recipients):
             raise DeliveryError("the mail server refused every recipient")
 

@@ -84,6 +84,19 @@ def test_a_failure_is_tried_again_later_under_the_same_id(db: Database) -> None:
     assert outcomes(db)["e1"][:2] == ("delivered", 3)
 
 
+def test_a_message_that_cannot_be_made_is_tried_again_later_and_given_up_in_the_end(db: Database) -> None:
+    class Broken:
+        def deliver(self, event: Event) -> None:
+            raise KeyError(event.id)
+
+    wait(db, "e1")
+    channels = {"webhook": Broken()}
+    assert deliver_due(db, channels, 0.0) == 5.0
+    assert outcomes(db) == {"e1": (None, 1, "the message could not be made: KeyError")}
+    assert deliver_due(db, channels, GIVE_UP_AFTER + 6.0) is None
+    assert outcomes(db)["e1"][0] == "given up"
+
+
 def test_a_dead_receiver_is_tried_once_however_much_waits(db: Database) -> None:
     wait(db, *(f"e{i:03}" for i in range(250)))
     channel = Recorder()

@@ -200,6 +200,14 @@ def test_a_mail_server_that_is_not_who_it_should_be_gets_nothing(
     assert box.envelopes == []
 
 
+def test_a_password_that_smtp_cannot_say_is_a_failure_that_does_not_tell_it() -> None:
+    box = Mailbox()
+    options: dict[str, Any] = {"authenticator": authenticate, "auth_require_tls": False}
+    with mail_server(box, **options) as port, pytest.raises(DeliveryError, match="ASCII") as caught:
+        mail(port, user="ada", password="pässword").deliver(TEST)
+    assert "ä" not in str(caught.value)
+
+
 def test_a_server_without_starttls_is_told_nothing() -> None:
     box = Mailbox()
     with mail_server(box) as port, pytest.raises(DeliveryError, match="not understood"):
