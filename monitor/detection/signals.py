@@ -34,6 +34,9 @@ NETWORKS = (GENERATOR, DISCRIMINATOR)
 MATERIAL = {"Q": 0.08, "D": 0.06} | dict.fromkeys(ANGLES, log(1.6)) | dict.fromkeys(WITNESSES, log(2.0))
 #: A network was thrown if one of its numbers at least doubled in one record.
 LEAP = log(2.0)
+#: Less than this share of a steady level (noise within a tenth of it) is a ruin, and a number of a network
+#: that is 1.4 times what it was, or a 1.4th, has left its place.
+RUIN, STEADY, PLACE = 0.7, 0.1, log(1.4)
 #: Angles (degrees) and gradient norms below this are all the same: nothing moves.
 SMALLEST = 1e-3
 #: Values of Q and D beyond this are all the same: no judge gives them, and sums of them must stay finite.
@@ -83,3 +86,28 @@ def network_evidence(channels: Mapping[str, Channel]) -> float:
         if any(channels[name].is_ready for name in network)
     ]
     return min(known, default=0.0)
+
+
+def has_left_its_place(
+    channels: Mapping[str, Channel], network: tuple[str, ...], places: Mapping[str, float]
+) -> bool:
+    """Whether one of a network's numbers is elsewhere than its place of before, where that is known."""
+    for name in network:
+        value, place = channels[name].value, places.get(name)
+        if value is not None and place is not None and abs(value - place) >= PLACE:
+            return True
+    return False
+
+
+def lies_low(channel: Channel) -> bool:
+    """Whether the newest value has lost a third of a level that was steady."""
+    line = channel.line()
+    if line is None or channel.value is None:
+        return False
+    level, _, unit = line
+    return unit <= STEADY * level and channel.value < RUIN * level
+
+
+def share_of_level(channel: Channel) -> float:
+    """The newest value as a share of its level."""
+    return channel.value / channel.level if channel.value is not None and channel.level else 0.0

@@ -52,10 +52,13 @@ from monitor.detection.signals import (
     VALUES,
     WITNESSES,
     has_leapt,
+    has_left_its_place,
+    lies_low,
     log_rate,
     make_channels,
     measured,
     network_evidence,
+    share_of_level,
 )
 from monitor.detection.wording import describe, spokesman
 
@@ -72,9 +75,6 @@ HALF = 0.5
 NAMED = 0.1
 #: What must remain of one of Q and D while the other gets better, for it to be a trade-off.
 TRADED = 0.75
-#: Less than this share of a steady level (noise within a tenth of it) is a ruin, and a number of a network
-#: that is 1.4 times what it was, or a 1.4th, has left its place.
-RUIN, STEADY, PLACE = 0.7, 0.1, log(1.4)
 #: Records without any signal, or without a finite loss, that end in an alert, and records of health that
 #: resolve one.
 SILENT, RECOVERED = 3, 30
@@ -172,7 +172,7 @@ class TurningPointDetector:
         """What the slow judgements need: how long Q and D lie low, and where the networks were before."""
         for name in VALUES:
             if self.channels[name].value is not None:
-                gain = 1.0 if self._lies_low(name) else -0.5
+                gain = 1.0 if lies_low(self.channels[name]) else -0.5
                 self.lows[name] = min(CEILING, max(0.0, self.lows[name] + gain))
         if all(self.channels[name].sum == 0 for name in VALUES):
             self.places = {}
@@ -180,18 +180,12 @@ class TurningPointDetector:
             levels = {name: self.channels[name].level for network in NETWORKS for name in network}
             self.places = {name: level for name, level in levels.items() if level is not None}
 
-    def _lies_low(self, name: str) -> bool:
-        channel = self.channels[name]
-        line = channel.line()
-        if line is None or channel.value is None:
-            return False
-        level, _, unit = line
-        return unit <= STEADY * level and channel.value < RUIN * level
-
     def _is_traded(self, name: str) -> bool:
         """Whether a loss is the price of a gain: Q gives a little while D rises, or the other way round."""
         other = {"Q": "D", "D": "Q"}.get(name)
-        return other is not None and self.channels[other].deviation < -BEGIN and self._share(name) > TRADED
+        if other is None or self.channels[other].deviation >= -BEGIN:
+            return False
+        return share_of_level(self.channels[name]) > TRADED
 
     # -- judgement ---------------------------------------------------------------------------------
 
@@ -209,14 +203,7 @@ class TurningPointDetector:
     def _is_ruined(self) -> bool:
         if not any(self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK for name in VALUES):
             return False
-        return all(self._left_its_place(network) for network in NETWORKS)
-
-    def _left_its_place(self, network: tuple[str, ...]) -> bool:
-        for name in network:
-            value, place = self.channels[name].value, self.places.get(name)
-            if value is not None and place is not None and abs(value - place) >= PLACE:
-                return True
-        return False
+        return all(has_left_its_place(self.channels, network, self.places) for network in NETWORKS)
 
     def _is_lost(self, name: str) -> bool:
         channel = self.channels[name]
@@ -232,11 +219,6 @@ class TurningPointDetector:
     def _moved_with(self, network: tuple[str, ...], onset: int) -> bool:
         channels = (self.channels[name] for name in network)
         return any(c.sum >= QUICK and c.onset is not None and abs(c.onset - onset) <= NEAR for c in channels)
-
-    def _share(self, name: str) -> float:
-        """The newest value as a share of its level."""
-        channel = self.channels[name]
-        return channel.value / channel.level if channel.value is not None and channel.level else 0.0
 
     def _has_recovered(self) -> bool:
         values = {name: self.channels[name].value for name in self.before}
@@ -254,7 +236,8 @@ class TurningPointDetector:
         names = list(evidence) if pace == "silent" else self._moved(pace, evidence)
         onsets = [o for name in names if (o := self._onset(name)) is not None]
         onset = self.index - max(self.silence, self.broken) + 1 if is_end else min(onsets, default=self.index)
-        is_ruin = is_end or any(self.channels[name].sum > 0 and self._share(name) < HALF for name in VALUES)
+        values = [self.channels[name] for name in VALUES]
+        is_ruin = is_end or any(value.sum > 0 and share_of_level(value) < HALF for value in values)
         return {
             "state": state,
             "pace": pace,
