@@ -5,25 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from monitor.client.typed_numbers import NUMBERS
+from monitor.commands.options import DatabaseUrl, DataDir, Server, Token, option
 from monitor.errors import Misuse
 
-
-def _option(help_text: str) -> Any:
-    """An option whose text says what is taken in its place: `None` would tell nobody anything."""
-    return tyro.conf.arg(help=help_text, help_behavior_hint="")
-
-
-Host = Annotated[str | None, _option("Address to listen on (default 127.0.0.1).")]
-Port = Annotated[int | None, _option("Port to listen on (default 8765; 0 takes a free one).")]
-DataDir = Annotated[Path | None, _option("Where the database and the token lie (default .ganwatch).")]
-DatabaseUrl = Annotated[str | None, _option("SQLAlchemy URL (default: SQLite in the data directory).")]
-Server = Annotated[str | None, _option("The link that the service printed (default GANWATCH_SERVER).")]
-Token = Annotated[str | None, _option("Its token (default that of the link, or GANWATCH_TOKEN).")]
+Host = Annotated[str | None, option("Address to listen on (default 127.0.0.1).")]
+Port = Annotated[int | None, option("Port to listen on (default 8765; 0 takes a free one).")]
 
 
 def _has_desktop() -> bool:
@@ -69,29 +60,16 @@ def serve(
 
 def sync(
     directory: Annotated[
-        Path | None, _option("Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
+        Path | None, option("Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
     ] = None,
     server: Server = None,
     token: Token = None,
 ) -> None:
     """Deliver what training processes logged and could not send."""
-    from monitor.client.sync import sync as deliver  # noqa: PLC0415
+    from monitor.commands.sync import deliver  # noqa: PLC0415
 
     directory = directory or Path(os.environ.get("GANWATCH_DIR") or ".ganwatch")
-    server = server or os.environ.get("GANWATCH_SERVER")
-    if not server:
-        raise Misuse("deliver where? give the link that `ganwatch serve` printed with --server")
-    try:
-        reports = deliver(directory, server, token)
-    except ValueError as error:
-        raise Misuse(str(error)) from None
-    for report in reports:
-        lost = f", {report.lost} lost" if report.lost else ""
-        obstacle = f"; the rest waits: {report.obstacle}" if report.obstacle else ""
-        print(f"{report.run} ({report.writer}): {report.delivered} records delivered{lost}{obstacle}")
-    if not reports:
-        print(f"nothing waits in {directory}")
-    if any(report.obstacle for report in reports):
+    if not deliver(directory, server, token, print):
         sys.exit(1)
 
 
@@ -101,13 +79,11 @@ def import_logs(  # noqa: PLR0917 - tyro makes an option of each
         tyro.conf.Positional,
         tyro.conf.arg(help="Logs, or folders of logs.", help_behavior_hint=""),
     ],
-    project: Annotated[
-        str | None, _option("The runs' project (default: the log's own, or imported).")
-    ] = None,
-    id: Annotated[str | None, _option("The run's id, where there is one log.")] = None,  # noqa: A002
+    project: Annotated[str | None, option("The runs' project (default: the log's own, or imported).")] = None,
+    id: Annotated[str | None, option("The run's id, where there is one log.")] = None,  # noqa: A002
     format: Annotated[  # noqa: A002
         Literal["tensorboard", "wandb", "chainer", "jsonl", "progan", "csv"] | None,
-        _option("Read the files as this, whatever they look like."),
+        option("Read the files as this, whatever they look like."),
     ] = None,
     server: Server = None,
     token: Token = None,
@@ -138,17 +114,10 @@ def token(data_dir: DataDir = None) -> None:
 
 def migrate(data_dir: DataDir = None, database: DatabaseUrl = None) -> None:
     """Bring the database up to date without starting the service."""
+    from monitor.commands import store  # noqa: PLC0415
     from monitor.settings import load_settings  # noqa: PLC0415
-    from monitor.store.database import Database  # noqa: PLC0415
 
-    settings = load_settings(data_dir=data_dir, database=database)
-    settings.prepare_data_dir()
-    stored = Database(settings.database_url)
-    try:
-        stored.migrate()
-        print(f"{stored.name} is up to date")
-    finally:
-        stored.close()
+    store.migrate(load_settings(data_dir=data_dir, database=database), print)
 
 
 def copy(
@@ -158,16 +127,9 @@ def copy(
     ],
 ) -> None:
     """Copy a whole store into another one, such as from SQLite to PostgreSQL. The source may be in use."""
-    from monitor.store.copying import copy_store, store_at  # noqa: PLC0415
+    from monitor.commands import store  # noqa: PLC0415
 
-    stores = store_at(source), store_at(target)
-    try:
-        copied = copy_store(*stores)
-    finally:
-        for store in stores:
-            store.close()
-    rows = sum(copied.values())
-    print(f"{stores[0].name} is copied to {stores[1].name}: {copied['run']:,} runs, {rows:,} rows")
+    store.copy(source, target, print)
 
 
 def backup(
@@ -179,23 +141,17 @@ def backup(
 
     To restore it, stop the service and put the file in the place of ganwatch.db, without -wal and -shm.
     """
+    from monitor.commands import store  # noqa: PLC0415
     from monitor.settings import load_settings  # noqa: PLC0415
-    from monitor.store.backup import back_up  # noqa: PLC0415
-    from monitor.store.database import Database  # noqa: PLC0415
 
-    stored = Database(load_settings(data_dir=data_dir, database=database).database_url)
-    try:
-        size = back_up(stored, file)
-    finally:
-        stored.close()
-    print(f"{stored.name} is backed up in {file}: {size:,} bytes")
+    store.backup(load_settings(data_dir=data_dir, database=database), file, print)
 
 
 def doctor(
     data_dir: DataDir = None,
     database: DatabaseUrl = None,
     directory: Annotated[
-        Path | None, _option("Where runs are logged (default GANWATCH_DIR or .ganwatch).")
+        Path | None, option("Where runs are logged (default GANWATCH_DIR or .ganwatch).")
     ] = None,
 ) -> None:
     """Say what is wrong with the installation, the service, the store and the spool, and what helps.
@@ -215,42 +171,21 @@ def doctor(
 
 def retention(
     keep_days: Annotated[
-        float | None, _option("Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
+        float | None, option("Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
     ] = None,
     keep_bytes: Annotated[
-        int | None, _option("Delete the oldest beyond this (default GANWATCH_KEEP_BYTES).")
+        int | None, option("Delete the oldest beyond this (default GANWATCH_KEEP_BYTES).")
     ] = None,
     dry_run: Annotated[bool, tyro.conf.arg(help="Only say what would be deleted.")] = False,
     data_dir: DataDir = None,
     database: DatabaseUrl = None,
 ) -> None:
     """Delete the runs that are not kept: none that is running or has the tag `keep`."""
-    from monitor.clock import wall_clock  # noqa: PLC0415
+    from monitor.commands import store  # noqa: PLC0415
     from monitor.settings import load_settings  # noqa: PLC0415
-    from monitor.store.database import Database  # noqa: PLC0415
-    from monitor.store.retention import Policy, apply_retention, find_expired  # noqa: PLC0415
 
     settings = load_settings(data_dir=data_dir, database=database, keep_days=keep_days, keep_bytes=keep_bytes)
-    policy = Policy.of(settings.keep_days, settings.keep_bytes)
-    if policy == Policy():
-        raise Misuse(
-            "keep how much? set --keep-days, --keep-bytes or GANWATCH_KEEP_DAYS, GANWATCH_KEEP_BYTES"
-        )
-    stored = Database(settings.database_url)
-    try:
-        stored.migrate()
-        if dry_run:
-            with stored.read() as connection:
-                gone = find_expired(connection, policy, wall_clock())
-        else:
-            gone = apply_retention(stored, policy, wall_clock())
-    finally:
-        stored.close()
-    for run in gone:
-        print(f"{run.run} ({run.name}): {run.size} bytes, for its {run.reason}")
-    verb = "would be deleted" if dry_run else "deleted"
-    noun = "run" if len(gone) == 1 else "runs"
-    print(f"{len(gone)} {noun} with {sum(run.size for run in gone)} bytes {verb}")
+    store.retention(settings, print, dry_run=dry_run)
 
 
 def detect(  # noqa: PLR0917 - tyro makes an option of each
@@ -270,8 +205,8 @@ def detect(  # noqa: PLR0917 - tyro makes an option of each
             help_behavior_hint="",
         ),
     ] = (),
-    modes: Annotated[int | None, _option("How many modes the judge of a log tells apart.")] = None,
-    attempt: Annotated[int | None, _option("Of a run: the attempt (default: the newest).")] = None,
+    modes: Annotated[int | None, option("How many modes the judge of a log tells apart.")] = None,
+    attempt: Annotated[int | None, option("Of a run: the attempt (default: the newest).")] = None,
     data_dir: DataDir = None,
     database: DatabaseUrl = None,
 ) -> None:
@@ -299,22 +234,14 @@ def rules(
     token: Token = None,
 ) -> None:
     """Say what rules would have said of a run or a log, or only whether they are sound."""
-    from monitor.client.address import needed_address  # noqa: PLC0415
     from monitor.commands import rules as command  # noqa: PLC0415
 
     if action == "check":
-        print(f"{file}: {len(command.load(file))} rules, and nothing is wrong with them")
-        return
-    if source is None:
+        command.check(file, print)
+    elif source is None:
         raise Misuse(f"on what? ganwatch rules test {file} RUN, or a log file in its place")
-    command.load(file)
-    is_log = Path(source).exists()
-    points = (
-        command.points_of_file(Path(source))
-        if is_log
-        else command.points_of_run(source, needed_address(server, token))
-    )
-    command.test(file, points, print)
+    else:
+        command.test(file, source, server, token, print)
 
 
 def alerts(

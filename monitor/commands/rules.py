@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.client.address import Address
+from monitor.client.address import Address, needed_address
 from monitor.client.transport import HttpTransport, Unreachable
 from monitor.detection.rules.parsing import parse_rule
 from monitor.detection.rules.rule import Rule
@@ -47,9 +47,16 @@ def load(file: Path) -> list[Rule]:
     return [parse_rule(name, definition) for name, definition in definitions.items()]
 
 
-def test(file: Path, points: Sequence[Points], tell: Tell) -> None:
-    """Print every transition, in the order in which it would have come."""
+def check(file: Path, tell: Tell) -> None:
+    """Say that the rules of a file are sound."""
+    tell(f"{file}: {len(load(file))} rules, and nothing is wrong with them")
+
+
+def test(file: Path, source: str, server: str | None, token: str | None, tell: Tell) -> None:
+    """Print every transition on a log file or a stored run, in the order in which it would have come."""
     rules = [rule for rule in load(file) if rule.enabled and rule.reads_points]
+    log = Path(source)
+    points = points_of_file(log) if log.exists() else points_of_run(source, needed_address(server, token))
     watches = [RuleWatch(rule) for rule in rules]
     counts = dict.fromkeys((rule.name for rule in rules), 0)
     for batch in _slices(points):
