@@ -102,7 +102,8 @@ def probes(run: Run, subject: Subject) -> Watch:
         critic=None if isinstance(subject.critic, RawCritic) else subject.critic,
         generator_loss=LOSSES[config.loss].generator,
         saturation=limits_of(config),
-        G_ema=subject.G_ema,
+        # Without an average it is a copy, whose angles would be G's once more.
+        G_ema=subject.G_ema if config.ema.decay else None,
         real=subject.images,
         judge=judges_of(config, subject.images, next(subject.G.parameters()).device),
         z=latents_of(config.network),

@@ -236,7 +236,16 @@ def test_a_watched_system_says_where_its_scores_saturate_and_what_its_generators
         "gradient_rms/fake",
         "lipschitz/constant",
     } <= declared
-    assert {"finite_difference/real/0.01", "lipschitz/prefix/1", "angle/iter/g_ema"} <= declared
+    assert {"finite_difference/real/0.01", "lipschitz/prefix/1"} <= declared
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_an_averaged_generator_has_angles_where_there_is_one(decay: float, tmp_path: Path) -> None:
+    run = RecordingRun()
+    trained(config(ema=Ema(decay=decay), steps=7), tmp_path, run, watch_with=probes)
+    assert bool(run.series("angle/epoch/g_ema")) is bool(decay)
+    assert run.series("angle/epoch/g")
+    assert run.images, "sampled either way"
 
 
 def test_networks_with_classes_need_data_with_as_many(tmp_path: Path) -> None:
