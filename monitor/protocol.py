@@ -35,7 +35,6 @@ MEDIA_TYPE_MSGPACK = "application/msgpack"
 #: What a distribution holds at one step, in this order.
 DISTRIBUTION_FIELDS = ("min", "p1", "p5", "p25", "p50", "p75", "p95", "p99", "max", "mean", "n")
 
-NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Integers = bytes | list[int]
 #: int64 little-endian bytes, or a list.
 Floats = bytes | list[float | int | str | bool | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from monitor.alerts import lifecycle
 from monitor.alerts.lifecycle import Episode, Transition
@@ -64,12 +64,6 @@ def wake_due(db: Database, channels: Sequence[str], now: float) -> list[str]:
             if row is not None:
                 _store(c, run_id, key, lifecycle.wake(episode_of(c, row), now), channels=channels, now=now)
     return list(dict.fromkeys(run_id for run_id, _ in found))
-
-
-def next_waking(db: Database) -> float | None:
-    """When the next snooze ends."""
-    with db.read() as c:
-        return c.execute(select(func.min(Alert.snoozed_until))).scalar()
 
 
 def _change(db: Database, run_id: str, key: str, now: float, change: Change) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
 from monitor import protocol
 from monitor.detection.records import EvaluationMark
 from monitor.store.chunks import Columns, decode_chunk
 from monitor.store.database import insert_into
 from monitor.store.lineage import Segment, shown_by
-from monitor.store.plain import INT64_MAX, INT64_MIN, float_of
+from monitor.store.plain import float_of
 from monitor.store.schema import (
     Attempt,
     Batch,
@@ -24,7 +24,6 @@ from monitor.store.schema import (
     MarkValue,
     Run,
     Series,
-    Total,
     Writer,
 )
 from monitor.store.tail import select_series
@@ -204,30 +203,6 @@ def _compacted(c: Connection, run_id: str, attempt: int, series_id: int, after: 
                 break
             found.append(columns)
     return found[::-1]
-
-
-def non_finite_series(c: Connection, run_id: str, attempt: int, roles: Iterable[str]) -> list[RoleSeries]:
-    """The series of these roles that logged a non-finite value in the attempt."""
-    rows = c.execute(
-        select(Series.id, Series.name, Series.role, Series.unit, Series.judge, Series.m, Series.n)
-        .join(Total, and_(Total.run_id == Series.run_id, Total.series_id == Series.id))
-        .where(
-            Series.run_id == run_id,
-            Series.role.in_(list(roles)),
-            Total.attempt == attempt,
-            Total.non_finite > 0,
-        )
-        .order_by(Series.id)
-    )
-    return [_role_series(row) for row in rows]
-
-
-def first_non_finite(c: Connection, run_id: str, attempt: int, series: Sequence[int]) -> int | None:
-    """The first step at which one of the series was not finite."""
-    whole = [Segment(attempt, None)]
-    points = points_between(c, run_id, whole, series, after=INT64_MIN, upto=INT64_MAX)
-    found = [steps[~np.isfinite(values)] for steps, values in points.values()]
-    return min((int(steps[0]) for steps in found if len(steps)), default=None)
 
 
 def epoch_at(c: Connection, run_id: str, segments: list[Segment], step: int) -> float | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from monitor.detection.rules.parsing import CONDITIONS, RuleError, parse_rule
-from monitor.detection.rules.rule import Rule
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 
@@ -63,10 +62,6 @@ def _read(text: str, defaults: Mapping[str, dict[str, Any]]) -> Definitions:
 @cache
 def default_definitions() -> Mapping[str, dict[str, Any]]:
     return _read(DEFAULTS.read_text(encoding="utf-8"), {})
-
-
-def default_rules() -> list[Rule]:
-    return [parse_rule(name, definition) for name, definition in default_definitions().items()]
 
 
 def _at(text: str, table: str | None, key: str) -> str:

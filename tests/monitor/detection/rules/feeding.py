@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from monitor.detection.rules.parsing import parse_rule
-from monitor.detection.rules.rule import Place
+from monitor.detection.rules.rule import Place, Rule
 from monitor.detection.rules.series_watch import Points
+from monitor.detection.rules.sources import default_definitions
 from monitor.detection.rules.watching import Event, RuleWatch
 
 STEPS_AN_EPOCH = 10
@@ -23,6 +24,10 @@ def rule(**keys: Any) -> RuleWatch:
         **{"for" if key == "hold" else key.replace("_", "-"): v for key, v in keys.items()},
     }
     return RuleWatch(parse_rule("r", given))
+
+
+def default_rules() -> list[Rule]:
+    return [parse_rule(name, definition) for name, definition in default_definitions().items()]
 
 
 def points(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from monitor.detection.rules.parsing import KEYS, RuleError, parse_rule, parse_span
-from monitor.detection.rules.sources import DEFAULTS, RulesError, default_rules, read_rules
+from monitor.detection.rules.sources import DEFAULTS, RulesError, read_rules
+from tests.monitor.detection.rules.feeding import default_rules
 
 SOUND: dict[str, Any] = {"series": "a", "above": 1}
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.detection.rules.sources import default_rules
 from monitor.detection.rules.watching import MOST_SERIES, RuleWatch
-from tests.monitor.detection.rules.feeding import feed, here, points, restored, rule, told
+from tests.monitor.detection.rules.feeding import default_rules, feed, here, points, restored, rule, told
 
 
 def test_a_value_above_the_bound_fires_at_its_step_and_ends_at_the_first_that_is_not() -> None:
