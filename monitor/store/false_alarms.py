@@ -10,10 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
+from monitor.alerts.lifecycle import Transition as Noted
 from monitor.detection.false_alarms import FalseAlarms
 from monitor.errors import Problem
 from monitor.store.alert_documents import get_alert
-from monitor.store.database import Database, insert_into
+from monitor.store.alerts import note, raise_version
+from monitor.store.database import Database
 from monitor.store.plain import plain_text
 from monitor.store.schema import Alert, DetectorState, Mark, Run, Transition
 
@@ -88,11 +90,7 @@ def _note(c: Connection, alert: tuple[str, str], state: str, reason: str, now: f
         return False
     updated = c.execute(select(Alert.updated).where(Alert.run_id == run_id, Alert.id == key)).scalar_one()
     time = max(now, updated)
-    c.execute(
-        insert_into(c, Transition).values(
-            run_id=run_id, alert_id=key, number=known[0], time=time, state=state, reason=plain_text(reason)
-        )
-    )
     c.execute(update(Alert).where(Alert.run_id == run_id, Alert.id == key).values(updated=time))
-    c.execute(update(Run).where(Run.id == run_id).values(version=Run.version + 1))
+    note(c, run_id, key, [Noted(known[0], time, state, reason, notifies=False)], channels=(), now=now)
+    raise_version(c, run_id)
     return True
