@@ -5,13 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import delete, inspect, select, text
 
 from monitor.errors import Misuse, Problem
-from monitor.store.database import VERSION_TABLE, Database
-from monitor.store.schema import Base
+from monitor.store.database import VERSION_TABLE, Database, migrations_directory
+from monitor.store.schema import Base, RuleState, Run
+from tests.monitor.store.writing import Voice
 
 
 def test_the_migrations_make_exactly_what_the_models_say(database: Database) -> None:
@@ -32,6 +35,24 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     database.migrate()
     with database.read() as c:
         assert c.execute(text(f"SELECT count(*) FROM {VERSION_TABLE}")).scalar() == 1
+
+
+def test_each_migration_can_be_taken_back_and_made_again_around_what_is_stored(database: Database) -> None:
+    Voice().begin().send(database)
+    with database.write() as c:
+        c.execute(delete(RuleState))
+        config = Config()
+        config.set_main_option("script_location", str(migrations_directory()))
+        config.attributes["connection"] = c
+        command.downgrade(config, "0004")
+        assert not {"rule", "rule_state", "damaged_batch"} & set(inspect(c).get_table_names())
+    database.migrate()
+    with database.read() as c:
+        run = c.execute(select(Run.version, Run.on_turning_point)).one()
+        state = c.execute(select(RuleState.run_id, RuleState.cursor, RuleState.state)).one()
+        assert run.on_turning_point == "notify"
+        assert tuple(state) == ("r", run.version, {}), "what was stored before there were rules is not judged"
+    test_the_migrations_make_exactly_what_the_models_say(database)
 
 
 def test_two_servers_may_start_at_once(database_url: str) -> None:
