@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     smtp_password_file: Path | None = Field(default=None, description="File with that password.")
     alert_command: str = Field(
         default="",
+        repr=False,
         description="Command, run by no shell, that gets each alert as JSON on its standard input.",
     )
     rules: Path | None = Field(

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,7 +20,7 @@ _OWN = "GANWATCH_"
 class Command:
     """Exit status 0 is a delivery. It gets the environment without the service's settings."""
 
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] = field(repr=False)
     timeout: float = 30.0
     public_url: str = ""
 

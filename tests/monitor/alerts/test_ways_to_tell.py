@@ -347,11 +347,12 @@ def test_every_channel_that_is_set_is_there_and_none_shows_its_secrets(tmp_path:
         smtp_host="mail.example.org",
         smtp_user="ada",
         smtp_password_file=tmp_path / "password",
-        alert_command="notify --who 'ada lovelace'",
+        alert_command="notify --who 'ada lovelace' --key hidden-key",
     )
     channels = channels_from(settings)
     assert list(channels) == ["webhook", "slack", "email", "command"]
     assert "hidden" not in f"{channels!r} {settings!r}"
     assert channels["email"].port == 587  # type: ignore[attr-defined]
     assert channels["email"].password == "hidden-password"  # type: ignore[attr-defined]
-    assert channels["command"].arguments == ("notify", "--who", "ada lovelace")  # type: ignore[attr-defined]
+    arguments = channels["command"].arguments  # type: ignore[attr-defined]
+    assert arguments == ("notify", "--who", "ada lovelace", "--key", "hidden-key")
