@@ -167,7 +167,9 @@ def rows_of(db: Database, run: str) -> dict[str, int]:
     with db.read() as c:
         counts = {}
         for table in Base.metadata.sorted_tables:
-            key = table.c.id if table.name == "run" else table.c.run_id
+            key = table.c.id if table.name == "run" else table.c.get("run_id")
+            if key is None:
+                continue
             counts[table.name] = c.execute(
                 select(func.count()).select_from(table).where(key == run)
             ).scalar_one()

@@ -12,6 +12,7 @@ them, come from modules that can be imported. It ignores the signals that end a 
 still answered) and ends when the training process does, however that ends.
 """
 
+import atexit
 import math
 import os
 import pickle
@@ -125,6 +126,7 @@ class JudgesBeside:
             daemon=True,
         )
         self._thread.start()
+        _open.add(self)
 
     def rehearse(self, images: Tensor) -> None:
         self.ask(None, [images])
@@ -164,6 +166,17 @@ class JudgesBeside:
                 self.process.wait(GRACE)
         self._kill()
         self._thread.join(GRACE)
+
+
+_open: weakref.WeakSet[JudgesBeside] = weakref.WeakSet()
+
+
+# Registered with the module, so that what was registered later, as the end of a run, may still wait for what
+# is judged. Without it the end of the interpreter would cut off a thread inside torch, and abort.
+@atexit.register
+def _close_all() -> None:
+    for judges in list(_open):
+        judges.close()
 
 
 def _converse(
