@@ -75,6 +75,7 @@ def losses(run: RecordingRun) -> Tensor:
     return torch.tensor([value for name in ("loss/d", "loss/g") for _, value in run.series(name)])
 
 
+@pytest.mark.timeout(900)  # compiling
 @pytest.mark.parametrize(("speed", "kind"), SWITCHES)
 def test_under_each_switch_a_training_is_nearly_the_same_and_goes_on_bit_for_bit(
     speed: Speed, kind: str, tmp_path: Path
