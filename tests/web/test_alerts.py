@@ -52,6 +52,17 @@ def test_an_alert_has_a_page_with_what_moved_and_when(page: Page, service: Runni
     expect(diversity.locator(".annotation-text").filter(has_text="turned")).to_have_count(1)
 
 
+@pytest.mark.parametrize("width", [390, 1280, 1440])
+def test_what_moved_is_seen_whole_on_screens_of_any_width(
+    page: Page, service: Running, collapsed: Run, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    open_alert(page, service, collapsed)
+    table = part(page, "signals").get_by_role("group")
+    expect(table.get_by_text("0.500")).to_be_visible()
+    assert table.evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
 def test_the_run_leads_to_the_alert_and_the_alert_to_the_turn_in_the_run(
     page: Page, service: Running, collapsed: Run
 ) -> None:

@@ -11,7 +11,7 @@ import { refused } from "../connection.js";
 import { el, foreign, printable, replace } from "../dom.js";
 import { clock, decode, duration, epoch, number, plural, quantity } from "../format.js";
 import { AlertActions } from "../panels/alert_actions.js";
-import { beyondTitle, changes, pictures } from "../panels/alert_parts.js";
+import { beyondTitle, changes, pictures, signalName } from "../panels/alert_parts.js";
 import { Board } from "../panels/board.js";
 import { Remedies } from "../panels/remedies.js";
 import { alertStateBadge, stateBadge } from "../panels/state.js";
@@ -25,18 +25,8 @@ import { tellTrouble } from "../troubles.js";
 
 /** Shown on each side of the turn, in evaluations. */
 const AROUND = 20;
-const PICTURE = 148;
+const PICTURE = 240;
 const GUARANTEED = "guaranteed";
-/** @type {Record<string, string>} */
-const ROLES = {
-  Q: "Quality Q",
-  D: "Diversity D",
-  S_G: "Stability S of the generator",
-  S_D: "Stability S of the discriminator",
-  S_G_ep: "Stability S of the generator",
-  S_D_ep: "Stability S of the discriminator",
-};
-
 /** By which factor a signal moved, where that says more than the numbers. @param {import("../types.js").Signal} signal */
 function factor({ before, after }) {
   const [from, to] = [Number(before), Number(after)];
@@ -54,7 +44,7 @@ function signalsTable(alert) {
       el(
         "th",
         { scope: "row" },
-        ROLES[signal.role ?? ""] ?? foreign(signal.signal),
+        foreign(signalName(signal)),
         el("div", { class: "under" }, foreign(signal.series ?? "")),
       ),
       el("td", { class: "number" }, quantity(decode(signal.before), signal.unit)),
