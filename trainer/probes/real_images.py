@@ -42,8 +42,8 @@ def draw_labelled(real: object, n: int, seed: int) -> tuple[Tensor, Tensor | Non
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(dataset), generator=generator)[:n]
     with undisturbed():
-        # A dataset may flip or crop at random.
-        torch.manual_seed(seed)
+        # A dataset may flip or crop at random. torch.manual_seed would seed every GPU's generator too.
+        torch.default_generator.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         images, labels = _take(dataset, chosen)
@@ -66,6 +66,12 @@ def _take(dataset: ImageDataset, chosen: Tensor) -> tuple[Tensor, Tensor | None]
     for index in chosen.tolist():
         item = dataset[index]
         image, *more = item if isinstance(item, tuple | list) else (item,)
+        if not isinstance(image, Tensor | np.ndarray) or (images and image.shape != images[0].shape):
+            found = f"{type(image).__name__} {list(getattr(image, 'shape', []))}"
+            raise TypeError(
+                f"item {index} of real is or begins with {found}: pass real=images, or a dataset whose items "
+                "are or begin with tensors [C, H, W] of one size"
+            )
         images.append(torch.as_tensor(image))
         labels += [number for number in map(_whole, more[:1]) if number is not None]
     return torch.stack(images), torch.tensor(labels) if len(labels) == len(images) else None
