@@ -151,9 +151,11 @@ def first_calls(
     """What each layer got and gave when ``score(x)`` first called it."""
     calls: dict[str, Call] = {}
 
-    def remembers(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
-        def remember(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def remembers(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+        def remember(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
             calls.setdefault(name, Call(inputs[0], output))
+            # Further goes a copy: an activation in place would turn what is remembered into its own output.
+            return output.clone()
 
         return remember
 

@@ -83,6 +83,16 @@ def test_prefixes_are_the_steepest_whole_jacobians_of_what_leads_to_each_layer()
     assert usual.tolist() == pytest.approx(expected, rel=0.01)
 
 
+def test_an_activation_in_place_is_no_part_of_the_layer_before_it() -> None:
+    def D(*, inplace: bool) -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(2, 4, 3), nn.LeakyReLU(0.2, inplace), nn.Flatten(), nn.Linear(64, 1))
+
+    in_place, apart = (layer_lipschitz(D(inplace=inplace).double(), images()) for inplace in (True, False))
+    assert torch.equal(in_place.prefixes, apart.prefixes)
+    assert torch.equal(in_place.layers, apart.layers)
+
+
 def test_branches_smooth_activations_and_labels_are_as_they_are_in_the_forward_pass() -> None:
     torch.manual_seed(0)
     D = Residual().double()
