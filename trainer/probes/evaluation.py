@@ -68,7 +68,7 @@ class Evaluator:
         self.n_real = 0 if real is None else len(real)
         self._unjudged = Here()
         if panel.judges and real is not None:
-            with self._in_full_precision(), undisturbed(), torch.no_grad():
+            with self._in_full_precision(), undisturbed(sampler.G), torch.no_grad():
                 panel.ask(None, (batch.to(sampler.device) for batch in torch.split(real, BATCH)))
             if panel.room is None:
                 panel.wait(0)

@@ -10,6 +10,7 @@ inside: what is differentiated is the way from the image, at half the work.
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from torch import Tensor, nn
 
 @contextmanager
 def undisturbed(*called: object) -> Iterator[None]:
-    """``called``: the modules that will be called, and plain objects such as a critic that wraps one."""
+    """``called``: the modules that will be called, or methods of theirs, and plain objects such as a critic
+    that wraps one.
+    """
+    called = tuple(thing.__self__ if isinstance(thing, MethodType) else thing for thing in called)
     modules = list(
         dict.fromkeys(m for network in called if isinstance(network, nn.Module) for m in network.modules())
     )

@@ -103,6 +103,14 @@ def test_what_wraps_a_network_is_put_back_too() -> None:
     assert critic.undefined is before
 
 
+def test_a_method_is_called_in_the_module_it_is_of() -> None:
+    module = Restless().train()
+    before = snapshot(module)
+    with undisturbed(module.forward):
+        module.forward(torch.randn(8, 4))
+    assert same(snapshot(module), before)
+
+
 def test_a_buffer_that_two_modules_share_stays_shared() -> None:
     shared = torch.zeros(())
     a, b = nn.Module(), nn.Module()
