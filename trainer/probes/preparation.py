@@ -78,11 +78,11 @@ def latent_source(z: int | Sequence[int] | LatentSource) -> LatentSource:
     return normal_latents((z,) if isinstance(z, int) else tuple(z))
 
 
-def batch_of(given: Tensor | tuple[Tensor, ...]) -> Batch:
-    """Images, or a tuple of images and what the critic takes beside them, out of their graph: in float32 or
-    wider.
+def batch_of(given: Tensor | Sequence[Tensor]) -> Batch:
+    """Images, or a tuple or list of images and what the critic takes beside them, out of their graph: in
+    float32 or wider.
     """
-    images, *conditions = given if isinstance(given, tuple) else (given,)
+    images, *conditions = (given,) if isinstance(given, Tensor) else given
     images = images.detach()
     images = images.to(torch.promote_types(images.dtype, torch.float32))  # of a loop in mixed precision
     return Batch(images, tuple(condition.detach() for condition in conditions))
@@ -139,7 +139,7 @@ def panel_of(
     if isinstance(judge, Sequence) and not judge:
         raise missing(["quality"], "judge=..., what scores samples")
     panel = judge.open(samples.device) if isinstance(judge, Beside) else Here(seats(judge))
-    with undisturbed(), torch.no_grad():
+    with undisturbed(subject.G), torch.no_grad():
         for images in (samples, subject.real[:2].to(samples.device)):
             panel.rehearse(images)
     return panel
@@ -152,8 +152,9 @@ def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> None:
     """
     if subject.sampler is None:
         return
-    images, conditions = drawn(subject.sampler, 2), next(subject.sampler.inputs(2))[1:]
+    images = drawn(subject.sampler, 2)
     with undisturbed(subject.G, subject.D, subject.critic):
+        conditions = next(subject.sampler.inputs(2))[1:]
         for name, probe in probes.items():
             problems = [problem_of(probe, Batch(images, given)) for given in dict.fromkeys(((), conditions))]
             if all(problems):
@@ -167,7 +168,7 @@ def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> None:
 def problem_of(probe: Probe, batch: Batch) -> Exception | None:
     try:
         probe.rehearse(batch, batch)
-    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told with what to pass
         return error
     return None
 
@@ -177,11 +178,15 @@ def drawn(sampler: Sampler, n: int) -> Tensor:
     with undisturbed(sampler.G):
         try:
             images = next(sampler.batches(n))
-        except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        except Exception as error:
             raise ValueError(
                 f"G cannot draw samples from z: {error}. Pass z=..., what G takes for one sample: a size, a "
                 "shape, or (n, generator) -> inputs, such as latents and labels (z, y)"
             ) from error
+    if not isinstance(images, Tensor):
+        raise ValueError(
+            f"G draws a {type(images).__name__}: pass a module around it that returns the images alone"
+        )
     if images.dim() != 4 or images.shape[1] not in {1, 3}:
         raise ValueError(
             f"G draws {list(images.shape)}: only images [N, 1 or 3, H, W] can be shown and judged"

@@ -98,7 +98,6 @@ class Watch:
         self.recorder = Recorder(run)
         self.steps = 0
         self.marks = 0
-        critic = None if critic is D else critic
         networks = {"g": unwrapped(G), "d": unwrapped(D)}
         if G_ema is not None and unwrapped(G_ema) is not networks["g"]:
             networks["g_ema"] = unwrapped(G_ema)
@@ -106,7 +105,7 @@ class Watch:
         self.subject = Subject(
             networks["g"],
             networks["d"],
-            critic=networks["d"] if critic is None else critic,
+            critic=networks["d"] if critic is None else unwrapped(critic),
             generator_loss=generator_loss,
             saturation=saturation,
             sampler=sampler_of(networks.get("g_ema", networks["g"]), z, seed, self.every),
@@ -133,8 +132,8 @@ class Watch:
     def step(
         self,
         *,
-        real: Tensor | tuple[Tensor, ...] | None = None,
-        fake: Tensor | tuple[Tensor, ...] | None = None,
+        real: Tensor | Sequence[Tensor] | None = None,
+        fake: Tensor | Sequence[Tensor] | None = None,
         step: int | None = None,
     ) -> None:
         """After every generator step, with the last real and generated batch.

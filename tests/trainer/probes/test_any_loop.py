@@ -122,6 +122,38 @@ def test_conditional_networks_are_measured_with_their_labels() -> None:
     )
 
 
+def test_batches_may_be_lists_as_loaders_give_them_and_labels_from_the_loops_generator() -> None:
+    def careless(n: int, _: torch.Generator) -> tuple[Tensor, Tensor]:
+        return torch.randn(n, Z), torch.randint(3, (n,))
+
+    G, D, run = Conditional(Z, 16), Conditional(16, 1), Notebook()
+    y = torch.arange(8) % 3
+    fake = G(torch.randn(8, Z), y)
+    state = torch.get_rng_state()
+    every = {"quality": None, "gradient_norms": 1}
+    watch = Watch(G, D, run, z=careless, every=every)
+    watch.step(real=[REAL[:8], y], fake=[fake, y])
+    watch.epoch()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len(run.series("gradient_norm/real")) == 1
+
+
+def test_no_generator_of_a_gpu_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, seeds = Training(), list[int]()
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    training.watch(Notebook())
+    assert not seeds
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_critic_is_taken_out_of_its_wrapping_too() -> None:
+    training, wrap = Training(), nn.parallel.DistributedDataParallel
+    critic = nn.Sequential(training.D, nn.Tanh())
+    watch = training.watch(Notebook(), critic=wrap(critic))
+    assert watch.subject.critic is critic
+    assert not training.watch(Notebook(), critic=wrap(training.D)).subject.is_normalized
+
+
 def test_labels_that_a_critic_needs_and_nobody_gives_are_asked_for() -> None:
     G, D = Conditional(Z, 16), Conditional(16, 1)
     with pytest.raises(ValueError, match=r"Pass z=.*\(z, y\)"):

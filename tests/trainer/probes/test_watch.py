@@ -506,6 +506,27 @@ class Hungry(nn.Module):
         return lifted.view(len(z), 1, 4, 4)
 
 
+class Paired(nn.Module):
+    """Gives features beside what is wanted of it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network(x), x
+
+
+class OfDictionaries:
+    """A data set whose items are no images."""
+
+    def __len__(self) -> int:
+        return len(REAL)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"image": REAL[index]}
+
+
 class Broken(Quadrants):
     """Keeps the opposite of what it promises."""
 
@@ -524,6 +545,9 @@ class Broken(Quadrants):
         ({"judge": Broken(4)}, "gives no mode"),
         ({"judge": Broken(None)}, "gives [2] mode"),
         ({"real": None}, "real="),
+        ({"real": OfDictionaries()}, "dict []: pass real=images"),
+        ({"G": Paired(generator())}, "pass a module around it"),
+        ({"critic": Paired(plain())}, "Pass critic="),
         ({"G": Hungry(), "z": None}, "z="),
         ({"z": 7}, "Pass z="),
         ({"real": iter([REAL])}, "pass real=images"),
