@@ -98,6 +98,7 @@ class Watch:
         self.recorder = Recorder(run)
         self.steps = 0
         self.marks = 0
+        critic = D if critic is None else critic
         networks = {"g": unwrapped(G), "d": unwrapped(D)}
         if G_ema is not None and unwrapped(G_ema) is not networks["g"]:
             networks["g_ema"] = unwrapped(G_ema)
@@ -105,7 +106,7 @@ class Watch:
         self.subject = Subject(
             networks["g"],
             networks["d"],
-            critic=networks["d"] if critic is None else unwrapped(critic),
+            critic=unwrapped(critic) if isinstance(critic, nn.Module) else critic,
             generator_loss=generator_loss,
             saturation=saturation,
             sampler=sampler_of(networks.get("g_ema", networks["g"]), z, seed, self.every),
