@@ -198,7 +198,7 @@ def detect(  # noqa: PLR0917 - tyro makes an option of each
         bool, tyro.conf.arg(help="Look ahead, too: dates each turning point exactly.")
     ] = False,
     role: Annotated[
-        tuple[str, ...],
+        tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(
             help="Which series of a log is what, such as Q=eval/score. Most names are recognized.",
             metavar="ROLE=SERIES",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitor import cli
 from monitor.commands.detect import records_of_file, records_of_run, tell
 from monitor.detection.hindsight import Row, find_turning_points
 from monitor.errors import Misuse
@@ -168,3 +169,19 @@ def test_a_recovery_ends_a_turning_point(tmp_path: Path) -> None:
     assert first.resolved < second.onset
     assert second.resolved is None
     assert said(records_of_file(path, (), None), offline=True).count("Turning point at") == 2
+
+
+def test_each_role_typed_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = table(tmp_path / "log.csv", {"score": "Q", "spread": "D"})
+    typed = ["detect", str(path), "--role", "Q=score", "--role", "D=nowhere", "--modes", str(MODES)]
+    monkeypatch.setattr("sys.argv", ["ganwatch", *typed])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "no series 'nowhere' for D" in capsys.readouterr().err
+    typed[typed.index("D=nowhere")] = "D=spread"
+    told, meta = records_of_file(path, ("Q=score", "D=spread"), MODES)
+    monkeypatch.setattr("sys.argv", ["ganwatch", *typed])
+    cli.main()
+    assert capsys.readouterr().out.strip() == said((told, meta))
