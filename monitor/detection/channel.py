@@ -11,6 +11,8 @@ worth:
 - *Detrended, robust.* Level, slope and scale come from medians (Tukey's resistant line, MAD of the
   residuals): a glitch in the window moves none of them, and a trend is not taken for noise. A trend is never
   trusted to go on: a value between the level and the continued trend is on its course.
+- *Reached.* Where a rise ends within the window, the line shoots past the knee to where no value ever was. So
+  the level of a number watched for falling is at most the largest value seen: a rise that ends is no fall.
 - *Significant and material.* The unit of a deviation is the largest of the noise seen, the sampling noise
   known (n samples were judged) and a floor: a perfectly quiet stream still has to move by something a person
   would care about.
@@ -151,6 +153,8 @@ class Channel:
 
     def _fit(self, values: list[float]) -> Line:
         level, slope, scale = resistant_line([point[0] for point in self.window], values)
+        if slope > 0 and not self.two_sided:
+            level = min(level, max(values))
         # Few values make the MAD too small and the line too bold: widen the unit as a t statistic would.
         scale *= 1 + ENOUGH / len(values)
         return level, slope, max(scale, self.sampling, self.floor / FULL)

@@ -84,7 +84,7 @@ PLAIN = (
     *("firing", "healthy", "before", "suspected"),
 )
 #: Raised with every change that makes old states mean something else.
-STATE_VERSION = 4
+STATE_VERSION = 5
 
 
 class TurningPointDetector:

@@ -1,5 +1,6 @@
 import json
 import math
+import random
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -229,3 +230,20 @@ def test_an_intervention_makes_the_angles_new_numbers_and_keeps_quality_and_dive
     assert raises(iter(watch(untold))) != []
     (found,) = raises(iter(watch(training(160, 14, changed, remedy, turn(90)))))
     assert 90 <= found <= 92
+
+
+@pytest.mark.parametrize("ramp", [10, 15, 20, 30])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_rise_that_ends_is_no_fall_and_a_fall_after_it_is_found(ramp: int, seed: int) -> None:
+    noise = random.Random(seed)
+    detector = TurningPointDetector({"m": 10})
+    firing = []
+    for i in range(90):
+        learned = min(1.0, i / ramp)
+        Q = (0.3 if i >= 60 else 0.1 + 0.7 * learned) + noise.gauss(0, 0.02)
+        D = (1.0 if i >= 60 else 0.8 + 1.4 * learned) + noise.gauss(0, 0.03)
+        alert = detector.update({"epoch": i, "Q": Q, "D": D})
+        if alert is not None and alert["state"] == "firing":
+            firing.append(i)
+    assert len(firing) == 1
+    assert 60 <= firing[0] < 70
