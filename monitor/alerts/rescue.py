@@ -44,17 +44,18 @@ def command_by_hand(
         raise Problem(422, "invalid", f"onset_step is a step, not {onset!r}.", field="parameters")
     if kind == "rollback" and not parameters:
         with db.read() as c:
+            refused = commands.refusal(c, run_id, kind)
             alert = _newest_turning_point(c, run_id)
-            allowed = c.execute(select(Run.commands).where(Run.id == run_id)).scalar()
-        if alert is not None:
-            parameters = {"alert": alert.id, "onset_step": alert.onset_step}
-        elif allowed and kind in allowed:
+        if refused is not None:
+            raise refused
+        if alert is None:
             raise Problem(
                 422,
                 "invalid",
                 "The run has no open turning point: say parameters.onset_step, a step to go back to before.",
                 field="parameters",
             )
+        parameters = {"alert": alert.id, "onset_step": alert.onset_step}
     return commands.issue_command(db, run_id, kind, parameters, now=now)
 
 

@@ -30,7 +30,8 @@ def issue_command(run: RunInPath, wanted: CommandRequest, service: HasService) -
     """Handed to the run in the answer to each of its batches until it acknowledges it.
 
     `rollback` goes back to before `parameters.onset_step`, or without parameters to before the turning point
-    that is open; what a run of gantrain does otherwise from there, its `rescue` settings say.
+    that is open; what a run of gantrain does otherwise from there, its `rescue` settings say. The run itself
+    (`GET /runs/{run}`) says in `rescue` which `remedy` comes next, and why going back is `refused`, if it is.
     """
     command = rescue.command_by_hand(
         service.database, run, wanted.kind, wanted.parameters, now=service.clock()

@@ -11,6 +11,7 @@ from monitor import protocol
 from monitor.errors import Problem
 from monitor.store.database import Database, insert_into
 from monitor.store.plain import LONG, plain_json, plain_text
+from monitor.store.remedies import remedies_left
 from monitor.store.schema import Command, Run
 
 DEFAULT_LIFETIME = 3600.0
@@ -34,17 +35,29 @@ def issue_command(
         detail = "An integer is beyond 64 bits."
         raise Problem(422, "invalid", detail, field="parameters") from None
     with db.write() as c:
-        run = c.execute(select(Run.attempt, Run.commands, Run.state).where(Run.id == run_id)).first()
-        if run is None:
-            raise Problem(404, "unknown-run", f"There is no run {run_id!r}.")
-        if kind not in run.commands:
-            allowed = ", ".join(run.commands) or "none"
-            raise Problem(
-                409, "not-allowed", f"The run does not obey {kind!r}; it allows {allowed}.", field="kind"
-            )
-        if run.state in {"finished", "failed"}:
-            raise Problem(409, "run-ended", f"The run has {run.state}; nobody is there to obey.")
-        return add_command(c, run_id, run.attempt, kind, parameters, now=now, lifetime=lifetime)
+        refused = refusal(c, run_id, kind)
+        if refused is not None:
+            raise refused
+        attempt = c.execute(select(Run.attempt).where(Run.id == run_id)).scalar_one()
+        return add_command(c, run_id, attempt, kind, parameters, now=now, lifetime=lifetime)
+
+
+def refusal(c: Connection, run_id: str, kind: str) -> Problem | None:
+    """Why the run cannot be asked for that as it is now; None where it can."""
+    run = c.execute(select(Run.commands, Run.state).where(Run.id == run_id)).first()
+    if run is None:
+        return Problem(404, "unknown-run", f"There is no run {run_id!r}.")
+    if kind not in run.commands:
+        allowed = ", ".join(run.commands) or "none"
+        return Problem(
+            409, "not-allowed", f"The run does not obey {kind!r}; it allows {allowed}.", field="kind"
+        )
+    if run.state in {"finished", "failed"}:
+        return Problem(409, "run-ended", f"The run has {run.state}; nobody is there to obey.")
+    if kind == "rollback" and remedies_left(c, run_id) == []:
+        detail = "The run has taken every remedy of its recipe: stop it, and resume it with more of them."
+        return Problem(409, "remedies-taken", detail)
+    return None
 
 
 def add_command(

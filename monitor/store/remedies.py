@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, select
 from monitor.store.detectors import series_by_role
 from monitor.store.lineage import Segment, shown_by, trace
 from monitor.store.plain import float_of, number_of
-from monitor.store.schema import Attempt, Command, Mark, MarkValue
+from monitor.store.schema import Attempt, Command, Mark, MarkValue, Run
 
 #: Evaluations that a level is the median of.
 LEVEL = 10
@@ -48,6 +48,21 @@ def list_attempts(c: Connection, run_id: str) -> list[dict[str, Any]]:
             attempt["brought"] = _brought(c, run_id, trace(origins, row.number))
         attempts.append(attempt)
     return attempts
+
+
+def remedies_left(c: Connection, run_id: str) -> list[str] | None:
+    """Those of its recipe that a run did not take yet, the next one first; None where its configuration names
+    none, as of loops that are not gantrain's.
+    """
+    run = c.execute(select(Run.config, Run.on_turning_point).where(Run.id == run_id)).one()
+    rescue = run.config.get("rescue")
+    named = rescue.get("remedies") if isinstance(rescue, dict) else None
+    if not isinstance(named, list):
+        return None
+    if run.on_turning_point == "rollback":
+        named = ["rollback"]
+    attempts = c.execute(select(Attempt.remedy).where(Attempt.run_id == run_id)).scalars()
+    return [str(name) for name in named[sum(remedy is not None for remedy in attempts) :]]
 
 
 def _brought(c: Connection, run_id: str, segments: list[Segment]) -> dict[str, dict[str, float | str | None]]:

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_, update
 
 from monitor.errors import Problem
+from monitor.store.commands import refusal
 from monitor.store.database import Database
 from monitor.store.facets import index_run
 from monitor.store.lineage import find_lineage
 from monitor.store.picture import query_points
 from monitor.store.plain import LONG, float_of, number_of, plain_text
-from monitor.store.remedies import list_attempts
+from monitor.store.remedies import list_attempts, remedies_left
 from monitor.store.schema import Alert, Blob, DetectorState, Gap, Mark, Run, Series, Total, Writer
 
 #: Which series stands for each headline number: the first role that a run has.
@@ -84,8 +85,20 @@ def get_run(c: Connection, run_id: str) -> dict[str, Any]:
         **run._mapping,
         "judged": judged or 0,
         "attempts": list_attempts(c, run_id),
+        "rescue": _rescue(c, run_id),
         "writers": [dict(row._mapping) for row in writers],
         "gaps": [dict(row._mapping) for row in gaps],
+    }
+
+
+def _rescue(c: Connection, run_id: str) -> dict[str, str | None]:
+    """What the run does next if it goes back to before a turning point, where its configuration says so; and
+    why it cannot be asked to, where it cannot.
+    """
+    refused = refusal(c, run_id, "rollback")
+    return {
+        "remedy": next(iter(remedies_left(c, run_id) or ()), None),
+        "refused": None if refused is None else refused.detail,
     }
 
 

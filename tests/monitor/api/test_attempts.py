@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
-from monitor.protocol import Attempt, Declare, Mark, Points, Record, Remedy, encode_integers
+from monitor.protocol import Attempt, Declare, End, Mark, Points, Record, Remedy, encode_integers
 from tests.monitor.api.batches import a_run, batch, begin, send
 
 GN = Remedy(name="gn", settings={"critic.kind": "gn"})
@@ -108,3 +109,46 @@ def test_a_person_may_ask_a_run_to_go_back_where_it_allows_that(client: httpx.Cl
     ):
         assert refused.status_code == status
         assert said in refused.json()["detail"]
+
+
+def test_a_run_says_which_remedy_comes_next_and_why_it_cannot_be_asked_to_go_back(
+    client: httpx.Client,
+) -> None:
+    recipe = {"rescue": {"remedies": ["gn", "lr"]}}
+    a_run(client, "twice", [], commands=["rollback"], on_turning_point="rescue", config=recipe)
+
+    def rescue(run: str = "twice") -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"/api/v1/runs/{run}").json()["rescue"]
+        return found
+
+    def ask() -> httpx.Response:
+        parameters = {"kind": "rollback", "parameters": {"onset_step": 3}}
+        return client.post("/api/v1/runs/twice/commands", json=parameters)
+
+    assert rescue() == {"remedy": "gn", "refused": None}
+    for number, remedy in ((1, "gn"), (2, "lr")):
+        back = Attempt(
+            sequence=number + 2,
+            time=1.0,
+            number=number,
+            parent=number - 1,
+            from_step=0,
+            remedy=Remedy(name=remedy),
+        )
+        send(client, "twice", batch([back], first=number + 2, attempt=number))
+    taken = "The run has taken every remedy of its recipe: stop it, and resume it with more of them."
+    assert rescue() == {"remedy": None, "refused": taken}
+    assert (ask().status_code, ask().json()["type"], ask().json()["detail"]) == (409, "remedies-taken", taken)
+
+    send(client, "twice", batch([End(sequence=5, time=2.0, state="finished")], first=5, attempt=2))
+    assert rescue()["refused"] == "The run has finished; nobody is there to obey."
+    assert ask().json()["type"] == "run-ended"
+
+
+@pytest.mark.parametrize("config", [{}, {"rescue": "later"}, {"rescue": {"remedies": 3}}])
+def test_a_loop_whose_remedies_are_not_known_may_always_be_asked(
+    client: httpx.Client, config: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    run = f"own-{request.node.callspec.id}"
+    a_run(client, run, [], commands=["rollback"], on_turning_point="rollback", config=config)
+    assert client.get(f"/api/v1/runs/{run}").json()["rescue"] == {"remedy": None, "refused": None}
