@@ -47,9 +47,12 @@ class Commanded:
         found: dict[str, Any] = self.client.get(f"/api/v1/runs/{runs[0]['id']}").json() if runs else {}
         return found
 
-    def command(self, kind: str, **parameters: Any) -> str:
+    def ask(self, kind: str, **parameters: Any) -> httpx.Response:
         path = f"/api/v1/runs/{self.run()['id']}/commands"
-        answer = self.client.post(path, json={"kind": kind, "parameters": parameters})
+        return self.client.post(path, json={"kind": kind, "parameters": parameters})
+
+    def command(self, kind: str, **parameters: Any) -> str:
+        answer = self.ask(kind, **parameters)
         assert answer.status_code == 201, answer.text
         name: str = answer.json()["id"]
         return name
