@@ -1,13 +1,14 @@
 """When things happen: a pure function of the step."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from trainer.config import Config
 
-#: The ring reaches back 2^6 = 64 epochs, and twice as far at times.
-RING: Final = 6
+#: Epochs that the ring reaches back.
+REACH: Final = 64
 
 
 class Schedule:
@@ -55,22 +56,27 @@ class Schedule:
         regular = [
             step for step in steps if step == steps[0] or self.ends_epoch(step, self.checkpoints.every)
         ]
-        now = self._evaluations(steps[0])
-        ring = {step for step in steps if is_in_ring(self._evaluations(step), now)}
-        # And the first of all, for a turn that comes before the ring has filled.
-        return ring | set(regular[: self.checkpoints.keep]) | set(steps[-1:])
+        ages = [self._evaluations(steps[0]) - self._evaluations(step) for step in steps]
+        return {steps[place] for place in ring(ages)} | set(regular[: self.checkpoints.keep])
 
     def _evaluations(self, step: int) -> int:
         """How many steps have ended an epoch: small data sets end several with one."""
         return min(step, self.epoch(step))
 
 
-def is_in_ring(epoch: int, now: int) -> bool:
-    """Whether the checkpoint of an epoch is one of the at most eight that the ring holds: the newest, and one
-    in each of [1, 2), [2, 4), [4, 8), ... [64, 128) epochs before it.
+def ring(ages: Sequence[int]) -> Iterator[int]:
+    """Which of the checkpoints of these ages in epochs, the youngest first, the ring keeps: their places.
 
-    Epochs that are divisible by 2^k stay until they are 2^(k+1) old, so that each place is filled by one that
-    the places before it have let pass.
+    Every one without which the next would be more than twice as old as the one before (plus an epoch), up to
+    the first beyond ``REACH``. As they grow old together that ratio only falls, so what may go once is never
+    missed: asked after every epoch, there is for each a <= 64 (or back to the first) one that is at least a
+    and at most 2a - 1 epochs old. Of three in a row the last is more than twice as old as the first: at most
+    twelve are kept.
     """
-    divisible = min((epoch & -epoch).bit_length() - 1, RING) if epoch else RING
-    return now - epoch < 2 << divisible
+    kept = -1.0  # so that the youngest is always kept
+    for place, (age, older) in enumerate(pairwise([*ages, math.inf])):
+        if older > 2 * kept + 1:
+            yield place
+            kept = age
+            if kept >= REACH:
+                return

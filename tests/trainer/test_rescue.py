@@ -1,6 +1,6 @@
 """Which remedies can be taken, in which order, and what a training begins anew that takes one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from trainer.overrides import changed
 from trainer.randomness import seed_of_draws
 from trainer.recipes import RECIPES
 from trainer.rescue import WayBack, decide, find_way_back, gone_back
-from trainer.schedule import RING, Schedule, is_in_ring
+from trainer.schedule import REACH, Schedule, ring
 from trainer.stopping import Stopping
 from trainer.training_directory import RunRecord, TrainingDirectory
 
@@ -120,15 +120,33 @@ def test_a_rescued_configuration_is_stored_and_comes_back() -> None:
 # -- the ring ----------------------------------------------------------------------------------------
 
 
-def test_the_ring_reaches_back_64_epochs_with_at_most_eight_checkpoints() -> None:
-    held: list[int] = []
-    for now in range(1, 400):
-        held = [epoch for epoch in [*held, now] if is_in_ring(epoch, now)]
-        ages = {now - epoch for epoch in held}
-        assert len(held) <= RING + 2
-        for k in range(RING + 1):
-            if now >= 2 << k:
-                assert any(1 << k <= age < 2 << k for age in ages), (now, k, ages)
+def held_after(epochs: int, first: Sequence[int] = ()) -> Iterator[list[int]]:
+    """The ages that the ring holds after each epoch, the youngest first."""
+    held = list(first)
+    for _ in range(epochs):
+        ages = [0, *(age + 1 for age in held)]
+        held = [ages[place] for place in ring(ages)]
+        yield held
+
+
+def test_a_training_never_goes_back_twice_as_far_as_it_must() -> None:
+    """However young it is, and however late the alert."""
+    for epochs, held in enumerate(held_after(1000)):
+        assert len(held) <= 12
+        for age in range(1, min(epochs, REACH) + 1):
+            nearest = min(there for there in held if there >= age)
+            assert nearest <= 2 * age - 1
+
+
+@pytest.mark.parametrize("first", [[0, 1, 2, 3, 4, 5, 6, 7, 8], [0, 40], [0, 1, 3, 7, 8, 24, 40, 104], [300]])
+def test_the_ring_makes_the_best_of_what_another_left(first: list[int]) -> None:
+    """A folder of an earlier version, or one that went back and lost its youngest."""
+    for epochs, held in enumerate(held_after(300, first), start=1):
+        assert len(held) <= 12
+        ever = [*range(epochs), *(age + epochs for age in first)]
+        for age in range(1, min(ever[-1], REACH) + 1):
+            nearest, best = (min(there for there in ages if there >= age) for ages in (held, ever))
+            assert nearest <= max(best, 2 * age - 1)
 
 
 def test_the_ring_is_kept_beside_the_others_and_by_who_may_go_back_only() -> None:
@@ -138,7 +156,7 @@ def test_the_ring_is_kept_beside_the_others_and_by_who_may_go_back_only() -> Non
         assert rescues.saves(step)
         assert notifies.saves(step) == (step % 10 == 0)
         held = [old for old in [step, *held] if old in rescues.kept([step, *held])]
-    assert held == [300, 299, 298, 296, 290, 288, 280, 272, 256, 192, 1]
+    assert held == [300, 299, 298, 296, 294, 290, 288, 280, 270, 250, 230]
     assert notifies.kept([30, 20, 10, 5]) == {30, 20, 10}
 
 
