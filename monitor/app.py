@@ -87,6 +87,8 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # A process that is traced must not write the token of a link into its spans.
+        telemetry={"exclude": lambda scope: b"token=" in scope.get("query_string", b"")},
     )
     app.state.service = service
     app.include_router(_api(), prefix=API_PREFIX)

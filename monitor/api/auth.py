@@ -88,8 +88,13 @@ class GuessLimit:
             self._guesses.popitem(last=False)
 
     def _recent(self, address: str) -> dict[bytes, float]:
-        since = self._clock() - GUESS_WINDOW
-        return {guess: time for guess, time in self._guesses.get(address, {}).items() if time > since}
+        now = self._clock()
+        # A clock that was set back must lock nobody out until then.
+        return {
+            guess: time
+            for guess, time in self._guesses.get(address, {}).items()
+            if now - GUESS_WINDOW < time <= now
+        }
 
 
 def unauthorized(detail: str) -> Problem:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -42,7 +42,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(OperationalError, _on_operational_error)
+    app.add_exception_handler(DatabaseError, _on_database_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_exception)
 
@@ -67,13 +67,17 @@ async def _on_validation_error(_: Request, error: Exception) -> Response:
     return answer_problem(Problem(422, "invalid", first["msg"], field=".".join(where)))
 
 
-async def _on_operational_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, OperationalError)
-    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-        raise error  # SQLite's word for a wrong statement
+async def _on_database_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, DatabaseError)
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        kind, detail = "database-damaged", "The database is damaged; `ganwatch doctor` says where."
+    elif isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR:
+        kind, detail = "database-unavailable", "The database does not answer; try again later."
+    else:
+        raise error  # the statement is wrong; SQLITE_ERROR is SQLite's word for that
     log.error("the database failed: %s", error.orig)
-    detail = "The database does not answer; try again later."
-    return answer_problem(Problem(503, "database-unavailable", detail, headers={"retry-after": "5"}))
+    return answer_problem(Problem(503, kind, detail, headers={"retry-after": "5"}))
 
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:

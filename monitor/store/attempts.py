@@ -23,6 +23,9 @@ from monitor import protocol
 from monitor.store.database import insert_into
 from monitor.store.schema import Attempt, Branch, Writer
 
+#: Leaves room behind it for the next free number.
+MAX_ATTEMPT = 2**31
+
 
 class Branches:
     """What one writer of a run means. Used under the lock of the run."""

@@ -11,7 +11,7 @@ from monitor import protocol
 from monitor.errors import Problem
 from monitor.store.database import insert_into
 from monitor.store.facets import index_run
-from monitor.store.plain import INDEXED, fits_int64, plain_json, plain_text
+from monitor.store.plain import INDEXED, fits_int64, is_moment, plain_json, plain_text
 from monitor.store.schema import Attempt, Run, Writer
 
 
@@ -109,7 +109,7 @@ def make_writer(c: Connection, run_id: str, begin: protocol.Begin, batch: protoc
 
 def _began(begin: protocol.Begin, now: float) -> float:
     """When the process says that it began, if that can be."""
-    return min(begin.time, now) if math.isfinite(begin.time) else now
+    return min(begin.time, now) if is_moment(begin.time) else now
 
 
 def _described(begin: protocol.Begin) -> dict[str, Any]:

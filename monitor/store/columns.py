@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from monitor import protocol
 from monitor.errors import Problem
 from monitor.protocol import Floats, Integers, Rejection
-from monitor.store.plain import INT64_MAX, INT64_MIN, plain_text
+from monitor.store.plain import INT64_MAX, INT64_MIN, is_moment, plain_text
 from monitor.store.tail import Group
 
 #: Bytes of UTF-8 that the name of a series may have.
@@ -79,8 +79,8 @@ def read_table(points: protocol.Points) -> Table:
     steps, bad_steps = _integers(points.step, rows, "step")
     times, bad_times = _floats(points.time, rows, "time")
     bad_times |= {
-        int(row): (_show(times[row]), "not finite")
-        for row in np.flatnonzero(~np.isfinite(times))
+        int(row): (_show(times[row]), "no moment of a calendar")
+        for row in np.flatnonzero(~is_moment(times))
         if int(row) not in bad_times
     }
     marks, bad_marks = _integers(points.mark or [-1] * rows, rows, "mark")

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, delete, exists, select, update
 
 from monitor.store.database import Database, insert_into
 from monitor.store.lineage import find_lineage, shown_by
+from monitor.store.plain import plain_text
 from monitor.store.schema import Blob, Image, Run
 
 
@@ -75,7 +76,7 @@ def list_images(
         .order_by(Image.step, Image.attempt, Image.writer, Image.sequence)
     )
     if name is not None:
-        query = query.where(Image.name == name)
+        query = query.where(Image.name == plain_text(name))
     return [dict(row._mapping) for row in c.execute(query)]
 
 

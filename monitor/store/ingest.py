@@ -15,19 +15,20 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from monitor import protocol
 from monitor.errors import Problem
 from monitor.protocol import Receipt
-from monitor.store.attempts import Branches
+from monitor.store.attempts import MAX_ATTEMPT, Branches
 from monitor.store.beginnings import find_begin, make_run, make_writer
 from monitor.store.chain import UNKNOWN, Cover, is_diverged, read_cover
 from monitor.store.columns import MAX_LISTED, Table, read_table
 from monitor.store.commands import pending_commands
 from monitor.store.database import Database, insert_into
 from monitor.store.intake import Intake, is_newest
-from monitor.store.plain import fits_int64
+from monitor.store.plain import is_moment
 from monitor.store.points import store_points
 from monitor.store.records import store_records
 from monitor.store.schema import Attempt, Run, Writer
 
-_MAX_ATTEMPT = 2**31
+#: Of one writer; those of a run's writers are added up.
+_MOST_DROPPED = 2**53
 #: What a batch changes of its run. The rest, such as a long configuration, is not read with every batch.
 _RUN = (
     select(Run.version, Run.state, Run.attempt, Run.last_step, Run.last_seen, Run.dropped, Run.rejected)
@@ -58,7 +59,7 @@ def apply_batch(db: Database, run_id: str, batch: protocol.Batch, now: float) ->
         )
     if not protocol.RUN_ID.fullmatch(run_id):
         raise Problem(400, "malformed", "A run id is up to 64 of A-Z a-z 0-9 . _ -", field="run")
-    if batch.attempt > _MAX_ATTEMPT or not fits_int64(batch.dropped):
+    if batch.attempt > MAX_ATTEMPT or batch.dropped > _MOST_DROPPED:
         raise Problem(400, "malformed", "An impossible attempt or count of drops.", field="attempt")
     tables = [read_table(record) for record in batch.records if isinstance(record, protocol.Points)]
     cover = read_cover(batch, tables)
@@ -154,7 +155,7 @@ def _store(intake: Intake, run: Row[Any], tables: list[Table]) -> None:
     store_points(intake, tables)
     moments = [record.time for record in batch.records if isinstance(record, protocol.Mark | protocol.End)]
     moments += [float(table.times[-1]) for table in tables if len(table.times)]
-    intake.said = max((moment for moment in moments if math.isfinite(moment)), default=-math.inf)
+    intake.said = max(filter(is_moment, moments), default=-math.inf)
     if intake.attempt == intake.of_run.get("attempt", run.attempt):
         reached = [intake.last_step, run.last_step if intake.attempt == run.attempt else _origin(intake)]
         intake.of_run["last_step"] = max((step for step in reached if step is not None), default=None)

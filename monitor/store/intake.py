@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from monitor import protocol
 from monitor.protocol import Rejection
 from monitor.store.attempts import Branches
-from monitor.store.plain import plain_text
+from monitor.store.plain import is_moment, plain_text
 from monitor.store.schema import Writer
 
 
@@ -48,7 +48,7 @@ class Intake:
 
     def time_of(self, time: float) -> float:
         """The record's time, or the server's where the record has none that can be."""
-        return time if math.isfinite(time) else self.now
+        return time if is_moment(time) else self.now
 
     def series_name(self, name: str) -> str:
         """Ranks other than 0 write series of their own, so that two processes never mix in one line."""

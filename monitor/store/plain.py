@@ -15,6 +15,8 @@ LONG = 16384
 DEEPEST = 100
 TOO_DEEP = "(nested too deeply)"
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+#: The last second of a browser's calendar, some 270 000 years after 1970, and the first as long before.
+CALENDAR = 8.64e12
 
 
 def plain_text(text: str, limit: int = SHORT) -> str:
@@ -47,6 +49,11 @@ def _plain_items(items: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int
 
 def fits_int64(value: int | None) -> bool:
     return value is None or INT64_MIN <= value <= INT64_MAX
+
+
+def is_moment(time: Any) -> Any:
+    """Whether a time in Unix seconds, or each of an array, can be shown; NaN cannot."""
+    return abs(time) <= CALENDAR
 
 
 def number_of(value: float) -> float | str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from sqlalchemy import select, update
 
 from monitor import protocol
+from monitor.store.attempts import MAX_ATTEMPT
 from monitor.store.columns import fault_of_name, show_name
 from monitor.store.commands import acknowledge_command
 from monitor.store.database import insert_into
@@ -17,6 +17,8 @@ from monitor.store.plain import LONG, fits_int64, plain_json, plain_text
 from monitor.store.registry import Registry
 from monitor.store.schema import Attempt, Gap, Image, Mark, Run
 
+#: Epochs beyond this are none: their differences must be numbers.
+MOST_EPOCHS = 2.0**53
 #: Records that no rule reads.
 _NO_NEWS = protocol.Configure | protocol.Image | protocol.Acknowledgement | protocol.Gap
 
@@ -62,13 +64,15 @@ def _configure(intake: Intake, record: protocol.Configure) -> None:
         merged = {**config, **plain_json(record.config)}
         intake.c.execute(update(Run).where(Run.id == intake.run_id).values(config=merged))
         index_run(intake.c, intake.run_id)
-        index_run(intake.c, intake.run_id)
         intake.changed.add("state")
 
 
 def _store_attempt(intake: Intake, record: protocol.Attempt) -> None:
-    if record.parent >= record.number or not fits_int64(record.number) or not fits_int64(record.from_step):
+    if record.parent >= record.number:
         intake.reject("attempt", record.number, "it must go back to an earlier one")
+        return
+    if record.number > MAX_ATTEMPT or not fits_int64(record.from_step):
+        intake.reject("attempt", record.number, "nobody counts that far")
         return
     number = intake.branches.resolve(record.number, record)
     described: dict[str, Any] = {
@@ -108,7 +112,7 @@ def _store_mark(intake: Intake, record: protocol.Mark) -> None:
     if not all(map(fits_int64, (record.index, record.step, record.images_seen))):
         intake.reject("mark", record.index, "beyond 64 bits")
         return
-    epoch = record.epoch if record.epoch is not None and math.isfinite(record.epoch) else None
+    epoch = record.epoch if record.epoch is not None and abs(record.epoch) <= MOST_EPOCHS else None
     intake.c.execute(
         insert_into(intake.c, Mark)
         .values(

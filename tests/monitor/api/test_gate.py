@@ -7,6 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.routing import Mount
 
 from monitor.api.auth import GUESS_WINDOW, MOST_GUESSES, SESSION_SECONDS
@@ -222,6 +225,36 @@ def test_too_many_different_wrong_tokens_are_refused_for_a_minute(
         assert browser.get("/api/v1/runs").status_code == 200  # a session is no guess
         clock.time += GUESS_WINDOW + 1
         assert guesser.get("/api/v1/runs", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out(service_with_clock: tuple[Running, Hands]) -> None:
+    service, clock = service_with_clock
+    with service.client(token=None) as client:
+        for guess in range(MOST_GUESSES):
+            client.get("/api/v1/runs", headers={"Authorization": f"Bearer guess-{guess}"})
+        clock.time -= 24 * 3600
+        assert client.get("/api/v1/runs", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_a_process_that_is_traced_keeps_the_token_to_itself(service: Running) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    telemetry = service.app._telemetry
+    telemetry["tracer_provider"] = provider
+    try:
+        with service.client(token=None) as browser:
+            browser.get("/", params={"token": TOKEN})
+            # A span ends a moment after its answer.
+            for _ in range(200):
+                browser.get("/alerts")
+                written = "".join(span.to_json() for span in spans.get_finished_spans())
+                if "/alerts" in written:
+                    break
+    finally:
+        telemetry["tracer_provider"] = None
+    assert "/alerts" in written
+    assert TOKEN not in written
 
 
 def test_another_page_cannot_use_up_the_guesses(service_with_clock: tuple[Running, Hands]) -> None:

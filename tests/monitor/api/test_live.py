@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 
 from monitor.api.broker import Broker
+from monitor.api.live import MOST_STREAMS
 from tests.monitor.api.batches import a_run, batch, points, send
 from tests.monitor.api.running import TOKEN, Running, run_service
 
@@ -140,6 +142,21 @@ def test_pages_that_listen_do_not_hold_up_the_end(tmp_path: Path) -> None:
         stopped.start()
         stopped.join(4)
         assert not stopped.is_alive()
+        for page in pages:
+            page.close()
+
+
+def test_of_pages_that_come_all_at_once_those_beyond_the_limit_are_told_so(tmp_path: Path) -> None:
+    head = f"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    with run_service(tmp_path) as service, service.client() as client:
+        pages = [
+            socket.create_connection(("127.0.0.1", service.port), timeout=60) for _ in range(MOST_STREAMS + 5)
+        ]
+        for page in pages:
+            page.sendall(head.encode())
+        answers = Counter(page.recv(12) for page in pages)
+        assert answers == {b"HTTP/1.1 200": MOST_STREAMS, b"HTTP/1.1 503": 5}
+        a_run(client, "told")
         for page in pages:
             page.close()
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -99,6 +101,25 @@ def test_a_failure_of_our_own_shows_nothing_of_the_inside(
     assert answer.json()["type"] == "internal"
     assert "inside" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_database_that_is_damaged_is_said_to_be(tmp_path: Path) -> None:
+    with run_service(tmp_path) as service, service.client() as client:
+        a_run(client, "whole")
+    path = tmp_path / "ganwatch.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'series'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with run_service(tmp_path) as service, service.client() as client:
+        answer = client.get("/api/v1/runs/whole/series")
+        assert (answer.status_code, answer.json()["type"]) == (503, "database-damaged")
+        assert_one_shape(answer)
+        assert "ganwatch doctor" in answer.json()["detail"]
+        assert client.get("/api/v1/runs/whole/marks").status_code == 200
 
 
 def test_what_is_no_http_is_answered_in_the_same_shape(service: Running) -> None:

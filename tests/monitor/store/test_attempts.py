@@ -160,6 +160,17 @@ def test_an_attempt_that_does_not_go_back_is_refused_by_name(database: Database)
     assert [rejection.key for rejection in rejected] == ["attempt"]
 
 
+def test_an_attempt_that_leaves_no_number_to_the_next_is_refused_by_name(database: Database) -> None:
+    voice = Voice("one").begin()
+    highest = voice.say(protocol.Attempt, number=2**63 - 1, parent=0, from_step=0)
+    assert [rejection.key for rejection in highest.send(database).receipt.rejected] == ["attempt"]
+    assert rewind(voice, 0, 2**31).send(database).receipt.rejected == []
+    other = Voice("two").begin(resume=True)
+    other.send(database)
+    assert rewind(other, 0, 2**31).send(database).receipt.rejected == []
+    assert [attempt["number"] for attempt in run_of(database)["attempts"]] == [0, 2**31, 2**31 + 1]
+
+
 def test_of_two_processes_that_both_began_the_run_the_second_is_refused_also_when_delivered_late(
     database: Database,
 ) -> None:

@@ -12,9 +12,11 @@ from monitor import protocol
 from monitor.errors import Problem
 from monitor.protocol import Batch, Points, Rejection
 from monitor.store.commands import issue_command
+from monitor.store.compactor import compact
 from monitor.store.database import Database
 from monitor.store.ingest import apply_batch
 from monitor.store.marks import list_marks
+from monitor.store.picture import query_points
 from monitor.store.plain import DEEPEST, INDEXED, TOO_DEEP
 from monitor.store.runs import get_run, mark_lost
 from monitor.store.schema import MarkValue
@@ -226,6 +228,33 @@ def test_a_row_without_a_place_in_time_is_refused_as_a_row(database: Database) -
     assert [(rejection.key, rejection.value) for rejection in rejected] == [("time", "nan")]
     assert [step for step, _ in points_of(database, "a")] == [0, 2]
     assert [step for step, _ in points_of(database, "b")] == [0, 2]
+
+
+@pytest.mark.parametrize("never", [1e308, -1e308, 8.7e12, math.inf])
+def test_a_time_that_no_calendar_has_is_no_time(database: Database, never: float) -> None:
+    voice = Voice().begin(time=never).say(protocol.Mark, time=never, index=0, step=0, epoch=never)
+    rejected = voice.log({"a": [1.0, 2.0]}, [0, 1], times=[never, NOW]).send(database).receipt.rejected
+    assert [rejection.key for rejection in rejected] == ["time"]
+    assert points_of(database, "a", axis="time") == [(1, 2.0)]
+    assert run_of(database)["created"] == NOW
+    with database.read() as c:
+        assert list_marks(c, "r")["time"] == [NOW]
+
+
+def test_steps_may_go_back_and_be_as_far_apart_as_they_can(database: Database) -> None:
+    steps = [5, -(2**63), 4, 2**63 - 1, -1]
+    Voice().begin().log({"a": [float(i) for i in range(5)]}, steps, times=[NOW] * 5).send(database)
+    drawn = [(-(2**63), 1.0), (-1, 4.0), (4, 2.0), (5, 0.0), (2**63 - 1, 3.0)]
+    assert points_of(database, "a") == drawn
+    compact(database, "r")
+    assert points_of(database, "a") == drawn
+    with database.read() as c:
+        columns = query_points(c, "r", ["a"], 2, aligned=True)["series"]["a"]
+    assert sum(columns["count"]) == 5
+
+
+def test_more_losses_than_can_be_counted_are_refused(database: Database) -> None:
+    assert refusal_of(database, Voice().begin().batch(dropped=2**63 - 1)).status == 400
 
 
 def test_a_step_beyond_64_bits_is_refused_as_a_row(database: Database) -> None:

@@ -223,6 +223,7 @@ def test_images_are_stored_once_and_listed_in_order(database: Database) -> None:
         assert get_image(c, "other", "1" * 64) is None
         first, second = list_images(c, "r", "s")
         assert [image["name"] for image in list_images(c, "r")] == ["other", "s", "s"]
+        assert list_images(c, "r", "no\0name") == []
     assert first == {
         "name": "s",
         "step": 10,
