@@ -196,6 +196,35 @@ def test_a_rescue_says_its_remedy_and_what_that_brought(page: Page, begin: Begin
     expect(diversity.locator(".annotation-text").filter(has_text="gn")).to_have_count(1)
 
 
+def test_the_alert_of_an_attempt_that_was_left_shows_how_that_turned(
+    page: Page, service: Running, begin: Begin
+) -> None:
+    run = begin("left", commands=["rollback"], config={"rescue": {"remedies": ["gn"]}})
+    training = Training(run, turns_at=45)
+    training.epochs(50)
+    expect(row(page, run.id)).to_contain_text("1 alert")
+    run.rewind(40 * 5, reason="it turned", remedy="gn")
+    training.epoch, training.step, training.turns_at = 40, 200, None
+    training.epochs(15)
+    expect(row(page, run.id)).to_contain_text("epoch 55")
+    (alert,) = alerts_of(service, run)
+    page.goto(f"/runs/{run.id}/alerts/{alert['id']}")
+    diversity = wait_until_drawn(page, "diversity/tests")
+    expect(part(diversity, "readout")).to_contain_text("0.450")
+    expect(page.get_by_text("As attempt 1 went")).to_be_visible()
+    expect(part(page, "acknowledge")).to_have_count(0)
+
+
+def test_a_run_that_took_every_remedy_says_so_in_place_of_the_button(
+    page: Page, service: Running, begin: Begin
+) -> None:
+    run = begin("tried it all", commands=["rollback"], config={"rescue": {"remedies": []}})
+    Training(run, turns_at=45).epochs(60)
+    open_alert(page, service, run)
+    expect(page.get_by_text("The run has taken every remedy of its recipe")).to_be_visible()
+    expect(part(page, "rescue")).to_have_count(0)
+
+
 def test_new_alerts_are_notified_of_where_that_was_asked_for(
     service: Running, open_page: OpenPage, begin: Begin
 ) -> None:

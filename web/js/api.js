@@ -112,7 +112,7 @@ export const getSeries = (run, signal) => get(`${of(run)}/series`, signal);
 /**
  * @param {string} run
  * @param {string[]} names
- * @param {{buckets: number, axis?: string, from?: number | null, to?: number | null}} view
+ * @param {{buckets: number} & import("./state/feed.js").View} view
  * @param {AbortSignal} [signal]
  * @returns {Promise<{series: Record<string, Columns>}>}
  */

@@ -25,7 +25,8 @@
  * @typedef {object} RunDetail
  * @property {Record<string, unknown>} config
  * @property {string[]} commands
- * @property {"notify" | "stop" | "rollback" | "rescue"} [on_turning_point] What it wants to come of one.
+ * @property {{remedy: string | null, refused: string | null}} rescue What it does next if it goes back, and why it cannot
+ *   be asked to.
  * @property {Attempt[]} attempts
  * @property {{id: string, rank: number, host: string, process: number, state: string, high_water: number, dropped: number, last_seen: number}[]} writers
  * @property {{writer: string, first: number, last: number, reason: string, time: number}[]} gaps

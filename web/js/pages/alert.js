@@ -9,11 +9,12 @@ import { chartsOf } from "../charts/catalog.js";
 import { turnsOf } from "../charts/turns.js";
 import { refused } from "../connection.js";
 import { el, foreign, printable, replace } from "../dom.js";
-import { clock, decode, duration, epoch, number, plural, quantity } from "../format.js";
+import { clock, duration, epoch, plural } from "../format.js";
 import { AlertActions } from "../panels/alert_actions.js";
-import { beyondTitle, changes, pictures, signalName } from "../panels/alert_parts.js";
+import { beyondTitle, changes, pictures } from "../panels/alert_parts.js";
 import { Board } from "../panels/board.js";
 import { Remedies } from "../panels/remedies.js";
+import { signalsTable } from "../panels/signals.js";
 import { alertStateBadge, stateBadge } from "../panels/state.js";
 import { PART } from "../selectors.js";
 import { Axis } from "../state/axis.js";
@@ -27,44 +28,6 @@ import { tellTrouble } from "../troubles.js";
 const AROUND = 20;
 const PICTURE = 240;
 const GUARANTEED = "guaranteed";
-/** By which factor a signal moved, where that says more than the numbers. @param {import("../types.js").Signal} signal */
-function factor({ before, after }) {
-  const [from, to] = [Number(before), Number(after)];
-  if (!(from > 0 && to > 0 && Number.isFinite(from) && Number.isFinite(to))) return "";
-  const times = to > from ? to / from : from / to;
-  return times < 1.05 ? "" : `${to > from ? "×" : "÷"} ${number(times, 2)}`;
-}
-
-/** @param {Alert} alert */
-function signalsTable(alert) {
-  const rows = alert.signals.map((signal) =>
-    el(
-      "tr",
-      {},
-      el(
-        "th",
-        { scope: "row" },
-        foreign(signalName(signal)),
-        el("div", { class: "under" }, foreign(signal.series ?? "")),
-      ),
-      el("td", { class: "number" }, quantity(decode(signal.before), signal.unit)),
-      el("td", { class: "arrow" }, signal.direction ? (signal.direction === "up" ? "↗ rose to" : "↘ fell to") : "→"),
-      el("td", { class: "number" }, el("b", {}, quantity(decode(signal.after), signal.unit))),
-      el("td", { class: "number muted" }, factor(signal)),
-    ),
-  );
-  const head = ["Signal", "Before", "", "After", ""].map((text) => el("th", { scope: "col" }, text));
-  return el(
-    "section",
-    { class: "panel alert-card", part: PART.signals },
-    el("h2", {}, "What moved"),
-    el(
-      "div",
-      { class: "scroll", tabindex: "0", role: "group", "aria-label": "What moved, before and after" },
-      el("table", { class: "signals" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)),
-    ),
-  );
-}
 
 export class AlertPage {
   /** @type {Alert} */ #alert;
@@ -113,7 +76,14 @@ export class AlertPage {
       lines.some((line) => names.has(line.series)),
     );
     this.board = new Board(this.#stage(), "What moved");
-    this.charts = el("section", { hidden: !concerned.length }, el("h2", {}, "Around the turn"), this.board.element);
+    this.charts = el(
+      "section",
+      { hidden: !concerned.length },
+      el("h2", {}, "Around the turn"),
+      this.#isLeft &&
+        el("p", { class: "muted which" }, `As attempt ${alert.attempt + 1} went, before the run went back.`),
+      this.board.element,
+    );
     this.element = el("article", { class: "alert-page" }, this.head, this.remedies.element, this.body, this.charts);
     this.board.show(concerned);
     this.#show();
@@ -123,8 +93,18 @@ export class AlertPage {
     return [this.#run.id];
   }
 
+  /** Whether the run has left the attempt that turned. */
+  get #isLeft() {
+    return this.#alert.attempt < this.#run.attempt;
+  }
+
   get title() {
     return `${this.#alert.state === "firing" ? "⚠ " : ""}${this.#alert.title}: ${this.#run.name}`;
+  }
+
+  /** On its own page a turn stays what it was. @returns {Alert} */
+  get #unresolved() {
+    return this.#alert.state === "resolved" ? { ...this.#alert, state: "firing" } : this.#alert;
   }
 
   /** @param {import("../types.js").Marks} marks @returns {[number, number]} */
@@ -134,14 +114,20 @@ export class AlertPage {
     if (onset === null) return [0, this.axis.atStep(last) * 1.01];
     const { step } = marks;
     const span = AROUND * (step.length > 1 ? (step[step.length - 1] - step[0]) / (step.length - 1) : last / 20);
-    return [this.axis.atStep(Math.max(0, onset - span)), this.axis.atStep(Math.min(last, onset + span)) * 1.002];
+    // An attempt that was left ends soon after what was found.
+    const end = this.#isLeft ? (this.#alert.detected_step ?? onset) + span / 4 : onset + span;
+    return [this.axis.atStep(Math.max(0, onset - span)), this.axis.atStep(Math.min(last, end)) * 1.002];
   }
 
   /** @returns {import("../panels/chart.js").Stage} */
   #stage() {
     const feed = (/** @type {number} */ buckets) =>
-      new Feed(this.#run.id, buckets, this.axis.query(this.range), this.signal, (error) =>
-        tellTrouble(error, this.signal),
+      new Feed(
+        this.#run.id,
+        buckets,
+        { ...this.axis.query(this.range), attempt: this.#alert.attempt },
+        this.signal,
+        (error) => tellTrouble(error, this.signal),
       );
     this.source = { feed: feed(BUCKETS.points), moments: feed(BUCKETS.moments), axis: this.axis };
     return {
@@ -151,7 +137,7 @@ export class AlertPage {
       onset: () => this.#alert.onset_step,
       range: () => this.range,
       whole: () => this.range,
-      turns: () => turnsOf(this.#alert, this.axis, this.range[1] - this.range[0]),
+      turns: () => turnsOf(this.#unresolved, this.axis, this.range[1] - this.range[0]),
       zoom: () => {},
       pick: () => {},
       scaleOf: scales.of,

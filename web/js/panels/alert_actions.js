@@ -9,7 +9,7 @@ import { el, foreign } from "../dom.js";
 import { clock } from "../format.js";
 import { PART } from "../selectors.js";
 import { confirmed } from "./confirm.js";
-import { nextRemedy, remedyWords } from "./remedies.js";
+import { remedyWords } from "./remedies.js";
 
 const HOUR = 3600;
 /** @type {[string, number][]} */
@@ -67,6 +67,7 @@ const button = (label, look, act, changed) =>
 
 /** @param {Alert} alert @param {() => Promise<void>} changed */
 function acknowledgement(alert, changed) {
+  if (alert.acknowledged === null && alert.state === "resolved") return null;
   if (alert.acknowledged === null)
     return button(
       "Acknowledge",
@@ -135,7 +136,8 @@ function rescue(alert, run, commands, place, changed) {
     )
   )
     return el("span", { class: "done" }, "Asked to roll back; waiting for its next safe point");
-  const remedy = nextRemedy(run);
+  const { remedy, refused } = run.rescue;
+  if (refused) return el("span", { class: "done" }, refused);
   const goesOn = remedy ? `goes on with ${remedyWords(remedy)}` : "goes on as its recipe says";
   const act = async () => {
     const yes = await confirmed({

@@ -12,23 +12,6 @@ import { isLeading } from "./leading.js";
 export const STATES = { firing: "Alert", pending: "Suspected", resolved: "Resolved" };
 const CHANGES = { guaranteed: "e-detector", dismissed: "false alarm" };
 
-/** @type {Record<string, string>} */
-const ROLES = {
-  Q: "Quality Q",
-  D: "Diversity D",
-  S_G: "Stability S of the generator",
-  S_D: "Stability S of the discriminator",
-  S_G_ep: "Stability S of the generator",
-  S_D_ep: "Stability S of the discriminator",
-  loss_G: "Loss of the generator",
-  loss_D: "Loss of the discriminator",
-  gn_real: "Gradient norm at real images",
-};
-
-/** What people call a signal. @param {import("../types.js").Signal} signal */
-export const signalName = ({ role, signal }) =>
-  ROLES[role ?? ""] ?? signal.charAt(0).toUpperCase() + signal.slice(1);
-
 /** What the sentence says beyond the title. @param {Alert} alert */
 export function beyondTitle({ title, sentence }) {
   const rest = sentence.startsWith(`${title}: `) ? sentence.slice(title.length + 2) : sentence;

@@ -24,19 +24,6 @@ export const remedyWords = (name) =>
     .map((part) => WORDS[/** @type {keyof typeof WORDS} */ (part)] ?? part)
     .join(" and ");
 
-/**
- * The remedy that a run would take next, as its configuration has them; null where that is not known.
- * @param {Run} run
- * @returns {string | null}
- */
-export function nextRemedy(run) {
-  const rescue = /** @type {{remedies?: unknown} | undefined} */ (run.config.rescue);
-  const taken = run.attempts.filter((attempt) => attempt.remedy).length;
-  if (run.on_turning_point === "rollback") return taken ? null : "rollback";
-  const remedies = Array.isArray(rescue?.remedies) ? rescue.remedies : [];
-  return typeof remedies[taken] === "string" ? remedies[taken] : null;
-}
-
 /** @param {"Q" | "D"} role @param {NonNullable<Attempt["brought"]>["Q"]} level */
 function levelOf(role, level) {
   if (!level) return null;

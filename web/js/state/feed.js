@@ -3,7 +3,8 @@
  * request asks for all of them. What is off the screen is marked stale and asked for when it comes back.
  *
  * @typedef {import("../types.js").Columns} Columns
- * @typedef {{axis?: string, from?: number | null, to?: number | null}} View
+ * @typedef {{axis?: string, from?: number | null, to?: number | null, attempt?: number}} View
+ *   Without an attempt, what the newest one shows.
  * @typedef {{names: string[], changed: () => void, visible: boolean, stale: boolean}} Subscription
  */
 import { getPoints } from "../api.js";
