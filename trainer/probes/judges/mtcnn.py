@@ -13,11 +13,13 @@ never made, the networks run channels-last, and what only chooses among a face's
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ..undisturbed import full_float32
 from . import Scores
 from .packages import imported
 from .resampling import Windows, averaging, resampled, scaling
@@ -35,9 +37,10 @@ THRESHOLDS: Final = (0.6, 0.7, 0.7)
 OVERLAPS: Final = (0.5, 0.7, 0.7)
 #: What the first network sees: boxes of so many pixels, so many pixels apart.
 BOX, STRIDE = 12, 2
-#: Images, and boxes, that go through a network at a time: few enough for a CPU's cache, many for a GPU.
-IMAGES: Final = {"cpu": 16, "cuda": 512}
-BOXES: Final = {"cpu": 64, "cuda": 8192}
+#: Images, and boxes, that go through a network at a time: few enough for a CPU's cache, many for a GPU, but so
+#: few that all boxes of a batch are compared at once (torchvision goes group by group beyond 25000).
+IMAGES: Final = {"cpu": 16, "cuda": 128}
+BOXES: Final = {"cpu": 64, "cuda": 2048}
 
 
 class Boxes(NamedTuple):
@@ -49,6 +52,14 @@ class Boxes(NamedTuple):
 
     def those(self, chosen: Tensor) -> "Boxes":
         return Boxes(self.corners[chosen], self.probability[chosen], self.image[chosen])
+
+
+class Level(NamedTuple):
+    """One of the pyramid: images by ``scale`` of what is scaled up, as two matrices."""
+
+    scale: float
+    rows: Tensor
+    columns: Tensor
 
 
 class MtcnnJudge:
@@ -77,32 +88,50 @@ class MtcnnJudge:
         for network in self.networks:
             network.to(images.device)
         parts = torch.split(images, IMAGES.get(images.device.type, IMAGES["cuda"]))
-        return Scores(torch.cat([self._quality(part) for part in parts]), None)
+        with full_float32(images.device):
+            return Scores(torch.cat([self._quality(part) for part in parts]), None)
 
     def _quality(self, images: Tensor) -> Tensor:
         # As its networks know them: (pixel - 127.5) / 128.
         images = (images.float() * (127.5 / 128)).expand(-1, 3, -1, -1)
-        cascade = Cascade(self.networks, images.shape[2], images.shape[3], images.device)
+        cascade = Cascade(self.networks, pyramid(images.shape[2], images.shape[3], images.device))
         finite = images.flatten(1).isfinite().all(dim=1)
         quality = torch.full((len(images),), torch.nan, device=images.device)
         quality[finite] = cascade.quality(images[finite])
         return quality
 
 
+class Pyramid:
+    """How images of one size are resampled, as matrices on one device."""
+
+    def __init__(self, height: int, width: int, device: torch.device) -> None:
+        up = max(1.0, SHORT_SIDE / min(height, width))
+        self.height, self.width = round(height * up), round(width * up)
+        rows, columns = scaling(height, self.height), scaling(width, self.width)
+        self.windows = Windows(rows.to(device), columns.to(device))
+        #: Right and bottom.
+        self.border = torch.tensor([self.width, self.height], device=device)
+        self.levels = [
+            Level(
+                scale,
+                (averaging(self.height, int(self.height * scale + 1)) @ rows).float().to(device),
+                (averaging(self.width, int(self.width * scale + 1)) @ columns).float().to(device),
+            )
+            for scale in (BOX / SMALLEST_FACE * FACTOR**i for i in range(64))
+            if scale * min(self.height, self.width) >= BOX
+        ]
+
+
+#: Made once for all batches: a copy to a GPU is waited for.
+pyramid = lru_cache(maxsize=8)(Pyramid)
+
+
 class Cascade:
     """MTCNN for images of one size: float32 ``[N, 3, H, W]``, as its networks know them."""
 
-    def __init__(self, networks: Sequence[nn.Module], height: int, width: int, device: torch.device) -> None:
+    def __init__(self, networks: Sequence[nn.Module], pyramid: Pyramid) -> None:
         self.proposal, self.refinement, self.output = networks
-        shorter = min(height, width)
-        up = max(1.0, SHORT_SIDE / shorter)
-        self.height, self.width = round(height * up), round(width * up)
-        self.rows = scaling(height, self.height).to(device)
-        self.columns = scaling(width, self.width).to(device)
-        self.windows = Windows(self.rows, self.columns)
-        smallest, side = BOX / SMALLEST_FACE, min(self.height, self.width)
-        levels = range(64)
-        self.scales = [s for s in (smallest * FACTOR**i for i in levels) if s * side >= BOX]
+        self.pyramid = pyramid
 
     def quality(self, images: Tensor) -> Tensor:
         """``q`` ``[N]``."""
@@ -113,7 +142,7 @@ class Cascade:
 
     def _proposed(self, images: Tensor) -> Boxes:
         """What the first network finds, of all levels; the squares about what it says the faces are."""
-        levels = [self._level(images, scale) for scale in self.scales]
+        levels = [self._level(images, level) for level in self.pyramid.levels]
         group = [len(images) * i + boxes.image for i, (boxes, _) in enumerate(levels)]
         boxes = Boxes(*(torch.cat(parts) for parts in zip(*(boxes for boxes, _ in levels), strict=True)))
         shift = torch.cat([shift for _, shift in levels])
@@ -124,17 +153,15 @@ class Cascade:
         sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
         return boxes._replace(corners=_squares(boxes.corners + shift * sides.repeat(1, 2)))
 
-    def _level(self, images: Tensor, scale: float) -> tuple[Boxes, Tensor]:
+    def _level(self, images: Tensor, level: Level) -> tuple[Boxes, Tensor]:
         """Its boxes, and by which shares of their sides they should be shifted."""
-        rows = averaging(self.height, int(self.height * scale + 1)).to(images.device) @ self.rows
-        columns = averaging(self.width, int(self.width * scale + 1)).to(images.device) @ self.columns
-        level = resampled(images, rows, columns).contiguous(memory_format=torch.channels_last)
-        shift, probability = self.proposal(level)
+        seen = resampled(images, level.rows, level.columns)
+        shift, probability = self.proposal(seen.contiguous(memory_format=torch.channels_last))
         probability = probability[:, 1]
         found = (probability >= THRESHOLDS[0]).nonzero()
         image, row, column = found.unbind(dim=1)
         corner = torch.stack([column, row], dim=1) * STRIDE + 1
-        corners = (torch.cat([corner, corner + BOX - 1], dim=1).float() / scale).floor()
+        corners = (torch.cat([corner, corner + BOX - 1], dim=1).float() / level.scale).floor()
         return Boxes(corners, probability[image, row, column], image), shift[image, :, row, column]
 
     def _refined(self, images: Tensor, boxes: Boxes) -> Boxes:
@@ -153,7 +180,7 @@ class Cascade:
         """Those of the boxes that hold pixels, and the network's shifts and probabilities of a face."""
         corners = boxes.corners.trunc().long()
         start = (corners[:, :2].clamp(min=1)) - 1
-        end = corners[:, 2:].clamp(max=torch.tensor([self.width, self.height], device=corners.device))
+        end = corners[:, 2:].clamp(max=self.pyramid.border)
         inside = (end > start).all(dim=1)
         boxes = boxes.those(inside)
         where = torch.cat([start, end], dim=1)[inside]
@@ -163,7 +190,7 @@ class Cascade:
             torch.split(boxes.image, at_a_time), torch.split(where, at_a_time), strict=True
         ):
             if len(part):
-                outputs = network(self.windows.crops(images, image, part, side))
+                outputs = network(self.pyramid.windows.crops(images, image, part, side))
                 shifts.append(outputs[0])
                 probabilities.append(outputs[-1][:, 1])
         return boxes, (torch.cat(shifts), torch.cat(probabilities))

@@ -25,7 +25,7 @@ def averaging(size: int, to: int) -> Tensor:
 
 def resampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """``[N, C, h, w]`` of images ``[N, C, H, W]``, by ``rows`` ``[h, H]`` and ``columns`` ``[w, W]``."""
-    return rows.to(images) @ (images @ columns.T.to(images))
+    return rows @ (images @ columns.T)
 
 
 class Windows:
@@ -34,23 +34,25 @@ class Windows:
     """
 
     def __init__(self, rows: Tensor, columns: Tensor) -> None:
-        # Differences of sums from the start are sums over windows; in float64 they lose nothing that counts.
-        self.rows, self.columns = _sums(rows), _sums(columns)
+        # Differences of sums from the start are sums over windows. Each sum is at most how much larger the
+        # image becomes, so that rounding to float32 at the end loses no more than a pixel's own rounding.
+        self.rows, self.columns = _sums(rows).float(), _sums(columns).float()
 
     def crops(self, images: Tensor, which: Tensor, boxes: Tensor, to: int) -> Tensor:
         """``[K, C, to, to]``: of ``images[which[k]]`` the box ``boxes[k]``, whole numbers left, top, right
         and bottom, the last two outside.
         """
         n, channels, height, width = images.shape
-        rows = _window_means(self.rows, boxes[:, 1], boxes[:, 3], to).to(images.dtype)
-        columns = _window_means(self.columns, boxes[:, 0], boxes[:, 2], to).to(images.dtype)
         by_row = images.permute(0, 2, 1, 3).reshape(n, height, channels * width)
         at_a_time = max(1, GATHERED // (images[0].numel() * images.element_size()))
         found: list[Tensor] = []
         for start in range(0, len(which), at_a_time):
             part = slice(start, start + at_a_time)
-            lines = torch.bmm(rows[part], by_row[which[part]]).view(-1, to * channels, width)
-            found.append(torch.bmm(lines, columns[part].mT).view(-1, to, channels, to))
+            left, top, right, bottom = boxes[part].unbind(dim=1)
+            rows = _window_means(self.rows, top, bottom, to)
+            columns = _window_means(self.columns, left, right, to)
+            lines = torch.bmm(rows, by_row[which[part]]).view(-1, to * channels, width)
+            found.append(torch.bmm(lines, columns.mT).view(-1, to, channels, to))
         # Channels last, as convolutions and pooling on a CPU like it.
         return torch.cat(found).permute(0, 2, 1, 3).contiguous(memory_format=torch.channels_last)
 
