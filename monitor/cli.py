@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +14,8 @@ from monitor.client.typed_numbers import NUMBERS
 from monitor.commands.options import DatabaseUrl, DataDir, Server, Token, option
 from monitor.errors import Misuse
 
-Host = Annotated[str | None, option("Address to listen on (default 127.0.0.1).")]
-Port = Annotated[int | None, option("Port to listen on (default 8765; 0 takes a free one).")]
+Host = Annotated[str | None, option("HOST", "Address to listen on (default 127.0.0.1).")]
+Port = Annotated[int | None, option("PORT", "Port to listen on (default 8765; 0 takes a free one).")]
 
 
 def _has_desktop() -> bool:
@@ -60,7 +61,7 @@ def serve(
 
 def sync(
     directory: Annotated[
-        Path | None, option("Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
+        Path | None, option("DIR", "Where the runs were logged (default GANWATCH_DIR or .ganwatch).")
     ] = None,
     server: Server = None,
     token: Token = None,
@@ -79,11 +80,13 @@ def import_logs(  # noqa: PLR0917 - tyro makes an option of each
         tyro.conf.Positional,
         tyro.conf.arg(help="Logs, or folders of logs.", help_behavior_hint=""),
     ],
-    project: Annotated[str | None, option("The runs' project (default: the log's own, or imported).")] = None,
-    id: Annotated[str | None, option("The run's id, where there is one log.")] = None,  # noqa: A002
+    project: Annotated[
+        str | None, option("PROJECT", "The runs' project (default: the log's own, or imported).")
+    ] = None,
+    id: Annotated[str | None, option("ID", "The run's id, where there is one log.")] = None,  # noqa: A002
     format: Annotated[  # noqa: A002
         Literal["tensorboard", "wandb", "chainer", "jsonl", "progan", "csv"] | None,
-        option("Read the files as this, whatever they look like."),
+        option(None, "Read the files as this, whatever they look like."),
     ] = None,
     server: Server = None,
     token: Token = None,
@@ -151,7 +154,7 @@ def doctor(
     data_dir: DataDir = None,
     database: DatabaseUrl = None,
     directory: Annotated[
-        Path | None, option("Where runs are logged (default GANWATCH_DIR or .ganwatch).")
+        Path | None, option("DIR", "Where runs are logged (default GANWATCH_DIR or .ganwatch).")
     ] = None,
 ) -> None:
     """Say what is wrong with the installation, the service, the store and the spool, and what helps.
@@ -171,10 +174,10 @@ def doctor(
 
 def retention(
     keep_days: Annotated[
-        float | None, option("Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
+        float | None, option("DAYS", "Delete what is silent for longer (default GANWATCH_KEEP_DAYS).")
     ] = None,
     keep_bytes: Annotated[
-        int | None, option("Delete the oldest beyond this (default GANWATCH_KEEP_BYTES).")
+        int | None, option("BYTES", "Delete the oldest beyond this (default GANWATCH_KEEP_BYTES).")
     ] = None,
     dry_run: Annotated[bool, tyro.conf.arg(help="Only say what would be deleted.")] = False,
     data_dir: DataDir = None,
@@ -205,8 +208,8 @@ def detect(  # noqa: PLR0917 - tyro makes an option of each
             help_behavior_hint="",
         ),
     ] = (),
-    modes: Annotated[int | None, option("How many modes the judge of a log tells apart.")] = None,
-    attempt: Annotated[int | None, option("Of a run: the attempt (default: the newest).")] = None,
+    modes: Annotated[int | None, option("M", "How many modes the judge of a log tells apart.")] = None,
+    attempt: Annotated[int | None, option("NUMBER", "Of a run: the attempt (default: the newest).")] = None,
     data_dir: DataDir = None,
     database: DatabaseUrl = None,
 ) -> None:
@@ -257,23 +260,26 @@ def alerts(
     print(f"the {channel} took the message")
 
 
+COMMANDS: dict[str, Callable[..., None]] = {
+    "serve": serve,
+    "sync": sync,
+    "import": import_logs,
+    "copy": copy,
+    "backup": backup,
+    "doctor": doctor,
+    "token": token,
+    "migrate": migrate,
+    "retention": retention,
+    "detect": detect,
+    "rules": rules,
+    "alerts": alerts,
+}
+
+
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {
-                "serve": serve,
-                "sync": sync,
-                "import": import_logs,
-                "copy": copy,
-                "backup": backup,
-                "doctor": doctor,
-                "token": token,
-                "migrate": migrate,
-                "retention": retention,
-                "detect": detect,
-                "rules": rules,
-                "alerts": alerts,
-            },
+            COMMANDS,
             prog="ganwatch",
             registry=NUMBERS,
             description="Watches GAN training as it happens.",

@@ -12,18 +12,42 @@ import torch
 from torch import nn
 
 import monitor
+from monitor.cli import COMMANDS
 from monitor.settings import Settings
 from tests.monitor.api.running import TOKEN, run_service
 from trainer.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: What is to be typed: indented lines, and code in a line.
+CODE = re.findall(r"^    .*|`[^`\n]+`", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_in_the_readme_with_what_it_is(name: str) -> None:
     rows = dict(re.findall(r"^\| `GANWATCH_(\w+)` \|.*\| (.+) \|$", README, re.MULTILINE))
     assert rows.get(name.upper()) == Settings.model_fields[name].description
+
+
+def test_every_variable_that_is_read_is_in_the_readme_and_no_other() -> None:
+    sources = [*ROOT.glob("monitor/**/*.py"), *ROOT.glob("trainer/**/*.py"), ROOT / "docker-compose.yml"]
+    read = {f"GANWATCH_{name.upper()}" for name in Settings.model_fields}
+    for source in sources:
+        read |= set(re.findall(r"GANWATCH_[A-Z_]*[A-Z]", source.read_text(encoding="utf-8")))
+    assert set(re.findall(r"GANWATCH_[A-Z_]*[A-Z]", README)) == read
+
+
+def test_every_command_is_in_the_readme_and_no_other() -> None:
+    assert set(re.findall(r"ganwatch ([a-z]+)", "\n".join(CODE))) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_target_of_make_that_is_named_exists(document: str) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE))
+    assert named
+    assert named <= set(targets)
 
 
 def test_every_recipe_that_the_readme_names_exists() -> None:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from monitor import protocol
+from monitor.cli import COMMANDS
 from monitor.store.database import Database
 from tests.monitor.store.writing import Voice
 
@@ -148,11 +149,12 @@ def test_the_token_command_prints_the_same_link(tmp_path: Path) -> None:
 
 def test_every_command_says_what_it_is_for(tmp_path: Path) -> None:
     listed = run("--help", cwd=tmp_path).stdout
-    for command in ("serve", "sync", "import", "copy", "backup", "doctor", "token", "migrate"):
+    for command in COMMANDS:
         assert re.search(rf"• {command}\s+[A-Z]", listed), command
     said = run("import", "--help", cwd=tmp_path).stdout
     assert "Logs, or folders of logs." in said
-    assert "None" not in said.replace("{None}", "").replace("{None,", "")
+    assert "--server LINK" in said
+    assert "None" not in said.replace("{None,", "")
 
 
 def test_a_store_is_examined_backed_up_and_copied(tmp_path: Path) -> None:
