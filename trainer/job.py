@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.protocol import Remedy
 from trainer.errors import BusyError, TrainingError
 
 
@@ -26,6 +27,7 @@ class Order(msgspec.Struct, frozen=True):
     overrides: dict[str, Any]
     run: str
     attempt: int | None
+    remedies: tuple[Remedy, ...]
     project: str
     name: str
     tags: tuple[str, ...]
@@ -119,7 +121,8 @@ def train(order: Order, lifeline: Lifeline) -> Ending:
         device=order.device,
         quiet=order.quiet,
     )
-    outcome = run_training(config, options, Assignment(order.run, order.attempt, lifeline.asked))
+    assignment = Assignment(order.run, order.attempt, order.remedies, lifeline.asked)
+    outcome = run_training(config, options, assignment)
     if outcome.stopped is None:
         return Ending()
     return Ending(stopped=f"{outcome.stopped} at step {outcome.step}", is_commanded=outcome.stopped in MEANT)

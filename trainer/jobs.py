@@ -7,6 +7,7 @@ import msgspec
 from monitor.client.address import Address, needed_address
 from monitor.client.transport import HttpTransport, Reply, Transport, Unreachable
 from monitor.errors import Misuse
+from monitor.protocol import Remedy
 from trainer.errors import TrainingError
 
 T = TypeVar("T")
@@ -32,6 +33,8 @@ class Job(msgspec.Struct, frozen=True):
     #: The newest attempt of the run; None where it has not begun.
     attempt: int | None = None
     tags: tuple[str, ...] = ()
+    #: What the run does otherwise since it turned.
+    remedies: tuple[Remedy, ...] = ()
 
 
 class Kept(msgspec.Struct, frozen=True):

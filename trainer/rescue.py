@@ -5,10 +5,11 @@ happens, in this order, can be broken off anywhere: once ``run.json`` says where
 with what settings, whoever takes it up does the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from monitor.protocol import Remedy
 from trainer.checkpoint import Checkpoint, CheckpointDirectory
 from trainer.config import Config
 from trainer.errors import ExhaustedError, RescueError
@@ -53,6 +54,14 @@ def find_way_back(command: Asking, config: Config, checkpoints: CheckpointDirect
     reason = f"went back to before the turning point at step {onset}, remedy: {rescued.remedy}"
     going_back = GoingBack(checkpoint.step, reason, rescued.remedy, settings, command.id)
     return WayBack(going_back, rescued, gone_back(checkpoint, rescued))
+
+
+def as_elsewhere(record: RunRecord, remedies: Sequence[Remedy]) -> RunRecord:
+    """With the remedies that the run took on another machine, where it came farther than here."""
+    if len(remedies) <= record.settings.get("rollbacks", 0):
+        return record
+    changed = {name: value for remedy in remedies for name, value in remedy.settings.items()}
+    return replace(record, settings=record.settings | changed | {"rollbacks": len(remedies)})
 
 
 def gone_back(checkpoint: Checkpoint, config: Config) -> Checkpoint:

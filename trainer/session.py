@@ -13,6 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 import monitor
 from monitor.client.progress import progress_path, read_progress
+from monitor.protocol import Remedy
 from trainer import data
 from trainer.checkpoint import Checkpoint
 from trainer.config import Config, to_dict
@@ -22,7 +23,7 @@ from trainer.following import Follower, Nowhere
 from trainer.loop import Outcome, train
 from trainer.options import Options
 from trainer.overrides import changed, differences
-from trainer.rescue import Asking, WayBack, decide, find_way_back, gone_back
+from trainer.rescue import Asking, WayBack, as_elsewhere, decide, find_way_back, gone_back
 from trainer.schedule import Schedule
 from trainer.speed import refuse_impossible
 from trainer.stopping import Stopping, never
@@ -39,6 +40,8 @@ class Assignment:
     run: str
     #: The newest attempt of the run that the service knows of; None where it knows no such run.
     attempt: int | None = None
+    #: Those it has taken so far, as the service knows.
+    remedies: tuple[Remedy, ...] = ()
     #: Why to stop, or None; asked between two steps.
     asked: Callable[[], str | None] = never
 
@@ -155,19 +158,22 @@ def find_beginning(
 ) -> Beginning:
     """What lies in the training's folder, which stays locked as long as ``held`` is."""
     run = assignment.run if assignment else f"{config.recipe}-{secrets.token_hex(4)}"
-    elsewhere = assignment.attempt if assignment else None
+    elsewhere, remedies = (assignment.attempt, assignment.remedies) if assignment else (None, ())
     directory = TrainingDirectory(options.out or trainings() / run)
     held.enter_context(directory.locked())
     name = options.name or f"{config.recipe} seed {config.seed}"
     if not directory.holds_training():
-        record, is_new = RunRecord(run, options.project, name), elsewhere is None
-        # What was trained elsewhere is begun again: its checkpoints are not here.
+        record, is_new = as_elsewhere(RunRecord(run, options.project, name), remedies), elsewhere is None
+        if not is_new:
+            taken = "".join(f", with {remedy.name}, which it took" for remedy in remedies)
+            logger.info("run %s was trained elsewhere, without its checkpoints it begins again%s", run, taken)
+        config = changed(config, record.settings)
         return Beginning(directory, record, config, None, not is_new, elsewhere, is_behind=not is_new)
     if not options.resume:
         raise ConfigError(
             f"{directory.path} holds a training: add --resume to go on, or choose another --out"
         )
-    record = directory.record()
+    record = as_elsewhere(directory.record(), remedies)
     if record.going_back is not None:
         directory.checkpoints.set_aside(after=record.going_back.step)
     config, checkpoint = changed(config, record.settings), directory.checkpoints.newest()

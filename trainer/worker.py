@@ -128,6 +128,7 @@ class Slot:
             overrides=job.overrides,
             run=job.run,
             attempt=job.attempt,
+            remedies=job.remedies,
             project=job.project,
             name=job.name,
             tags=job.tags,

@@ -95,7 +95,7 @@ def cancel(job: JobInPath, service: HasService) -> Response:
 @router.post("/jobs/claim", summary="For workers: take the next job", response_class=Response)
 def claim(asking: Claim, service: HasService) -> Response:
     """204 where none waits. Otherwise the job with its `lease`, which is the worker's for `lease_seconds`
-    from every heartbeat on, and the run's newest `attempt`, if it has begun.
+    from every heartbeat on, the run's newest `attempt`, if it has begun, and the `remedies` it has taken.
     """
     claimed = jobs.claim(service.database, asking.worker, service.settings.lost_after, service.clock())
     return Response(status_code=204) if claimed is None else Json(claimed)

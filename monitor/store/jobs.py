@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, select, tup
 from monitor.errors import Problem
 from monitor.store.database import Database, insert_into
 from monitor.store.plain import INDEXED, LONG, plain_json, plain_text
+from monitor.store.remedies import remedies_taken
 from monitor.store.schema import Job, Run
 
 #: How many workers may die with a job before it is taken for the cause.
@@ -156,7 +157,13 @@ def claim(db: Database, worker: str, lease_seconds: float, now: float) -> dict[s
         )
         claimed = get_job(c, job)
         attempt = c.execute(select(Run.attempt).where(Run.id == claimed["run"])).scalar()
-        return {**claimed, "lease": lease, "lease_seconds": lease_seconds, "attempt": attempt}
+        return {
+            **claimed,
+            "lease": lease,
+            "lease_seconds": lease_seconds,
+            "attempt": attempt,
+            "remedies": remedies_taken(c, claimed["run"]),
+        }
 
 
 def heartbeat(db: Database, job: str, lease: str, lease_seconds: float, now: float) -> dict[str, Any]:

@@ -61,8 +61,13 @@ def remedies_left(c: Connection, run_id: str) -> list[str] | None:
         return None
     if run.on_turning_point == "rollback":
         named = ["rollback"]
-    attempts = c.execute(select(Attempt.remedy).where(Attempt.run_id == run_id)).scalars()
-    return [str(name) for name in named[sum(remedy is not None for remedy in attempts) :]]
+    return [str(name) for name in named[len(remedies_taken(c, run_id)) :]]
+
+
+def remedies_taken(c: Connection, run_id: str) -> list[dict[str, Any]]:
+    """Each with its name and its settings, in the order of the attempts that took them."""
+    attempts = select(Attempt.remedy).where(Attempt.run_id == run_id).order_by(Attempt.number)
+    return [remedy for remedy in c.execute(attempts).scalars() if remedy is not None]
 
 
 def _brought(c: Connection, run_id: str, segments: list[Segment]) -> dict[str, dict[str, float | str | None]]:

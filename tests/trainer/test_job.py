@@ -7,7 +7,7 @@ from trainer.job import Order
 
 
 def test_a_job_leaves_quietly_while_its_worker_still_holds_the_line() -> None:
-    order = Order("no-such-recipe", {}, "r", None, "p", "", (), "http://127.0.0.1:9", "cpu", quiet=True)
+    order = Order("no-such-recipe", {}, "r", None, (), "p", "", (), "http://127.0.0.1:9", "cpu", quiet=True)
     with subprocess.Popen(
         [sys.executable, "-m", "trainer.job"],
         stdin=subprocess.PIPE,

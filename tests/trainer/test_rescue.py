@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from monitor.protocol import Remedy
 from tests.trainer.recording import RecordingRun
 from trainer.checkpoint import Checkpoint, CheckpointDirectory, step_of
 from trainer.config import Config, Critic, Network, Penalty, Rescue, from_dict, to_dict
@@ -16,7 +17,7 @@ from trainer.errors import ConfigError, ExhaustedError, RescueError
 from trainer.overrides import changed
 from trainer.randomness import seed_of_draws
 from trainer.recipes import RECIPES
-from trainer.rescue import WayBack, decide, find_way_back, gone_back
+from trainer.rescue import WayBack, as_elsewhere, decide, find_way_back, gone_back
 from trainer.schedule import REACH, Schedule, ring
 from trainer.stopping import Stopping
 from trainer.training_directory import RunRecord, TrainingDirectory
@@ -214,6 +215,18 @@ def test_what_is_decided_is_on_the_disk_and_what_is_given_up_out_of_the_way(tmp_
     assert decided.settings == {"critic.kind": "gn", "rollbacks": 1}
     assert [step_of(path) for path in directory.checkpoints.newest_first()] == [20, 10]
     assert [step_of(path) for path in (tmp_path / "checkpoints" / "left").iterdir()] == [40]
+
+
+def test_remedies_that_were_taken_elsewhere_hold_here_too() -> None:
+    gn, lr = Remedy(name="gn", settings={"critic.kind": "gn"}), Remedy(name="lr", settings={"lr.g": 1e-3})
+    new = RunRecord("r", "p", None)
+    assert as_elsewhere(new, ()) == new
+    once, twice = as_elsewhere(new, [gn]), as_elsewhere(new, [gn, lr])
+    assert once.settings == {"critic.kind": "gn", "rollbacks": 1}
+    assert twice.settings == {"critic.kind": "gn", "lr.g": 1e-3, "rollbacks": 2}
+    assert as_elsewhere(once, [gn, lr]) == twice
+    assert as_elsewhere(twice, [gn]) == twice
+    assert changed(config(), twice.settings).remedies == ()
 
 
 # -- commands ----------------------------------------------------------------------------------------

@@ -89,6 +89,18 @@ def wait_for_epoch(client: httpx.Client, job: str, epoch: int) -> str:
     return run
 
 
+def wait_for_attempt(client: httpx.Client, job: str, attempt: int) -> dict[str, Any]:
+    """The run of the job, as soon as it is in that attempt."""
+    run: dict[str, Any] = {}
+
+    def is_in(shown: dict[str, Any]) -> bool:
+        run.update(client.get(f"/api/v1/runs/{shown['run']}").json())
+        return bool(run["attempt"] == attempt)
+
+    wait_for(client, job, is_in)
+    return run
+
+
 def test_a_worker_trains_what_is_queued_and_says_what_it_cannot_train(
     service: Running, client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -186,6 +198,31 @@ def test_a_stop_command_ends_the_job_and_not_the_worker(
         over = wait_for(client, job, lambda job: job["state"] == "cancelled")
         assert process.poll() is None
     assert over["message"].startswith("stopped by command at step ")
+
+
+@pytest.mark.slow
+def test_a_worker_without_the_checkpoints_begins_again_with_the_remedies_that_were_taken(
+    service: Running, client: httpx.Client, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    job = submit(client, ENDLESS | {"on_turning_point": "rescue"}, recipe="digits-lsgan")
+    with worker(service, here) as process:
+        run = wait_for_epoch(client, job, 6)
+        asked = {"kind": "rollback", "parameters": {"onset_step": 30}}
+        client.post(f"/api/v1/runs/{run}/commands", json=asked).raise_for_status()
+        wait_for_attempt(client, job, 1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    with worker(service, there) as process:
+        shown = wait_for_attempt(client, job, 2)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert "without its checkpoints it begins again, with gn, which it took" in said
+    assert (shown["config"]["critic"]["kind"], shown["config"]["rollbacks"]) == ("gn", 1)
+    assert (shown["attempts"][2]["from_step"], shown["attempts"][2]["remedy"]) == (0, None)
+    assert shown["rescue"] == {"remedy": "lr", "refused": None}
 
 
 def child_of(parent: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.errors import Problem
+from monitor.protocol import Attempt, Remedy
 from monitor.store import jobs
 from monitor.store.database import Database
 from tests.monitor.store.writing import NOW, Voice
@@ -95,6 +96,27 @@ def test_the_job_of_a_silent_worker_waits_again_as_the_same_run(database: Databa
             call()
         assert (refusal.value.status, refusal.value.type) == (409, "lease-lost")
     assert get(database, heir)["state"] == "running"
+
+
+def test_who_takes_a_job_hears_what_its_run_does_otherwise_since_it_turned(database: Database) -> None:
+    run = submit(database)["run"]
+    assert claim(database)["remedies"] == []
+    voice = Voice(run=run).begin()
+    voice.send(database)
+    back = [
+        Remedy(name="gn", settings={"critic.kind": "gn"}),
+        None,
+        Remedy(name="lr", settings={"lr.g": 0.1}),
+    ]
+    for number, remedy in enumerate(back, start=1):
+        voice.attempt = number
+        went_back = {"number": number, "parent": number - 1, "from_step": 0, "remedy": remedy}
+        voice.say(Attempt, **went_back).send(database)
+    heir = claim(database, "heir", NOW + LEASE + 1)
+    assert heir["remedies"] == [
+        {"name": "gn", "settings": {"critic.kind": "gn"}},
+        {"name": "lr", "settings": {"lr.g": 0.1}},
+    ]
 
 
 def test_a_worker_that_was_only_out_of_reach_goes_on_while_nobody_else_has_its_job(
