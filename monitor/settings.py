@@ -226,7 +226,8 @@ def _kept_token(path: Path) -> str:
     except OSError as error:
         raise Misuse(f"cannot keep the token in {path}: {error.strerror}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
     return check_token(_read_secret(path, "token"), str(path))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.client.frames import RECORD, encode_frame
+from monitor.client.frames import RECORD, encode_frame, frame_at, payload_decoder
 from monitor.protocol import Gap, msgpack_encoder
 
 #: A run logs far fewer declarations, marks and images than this; what comes beyond becomes a gap as well.
@@ -50,6 +50,12 @@ class Held:
     def frames(self) -> list[bytes]:
         """All that is held, oldest first."""
         return [*self._frames, *([_encode(self._open)] if self._open else [])]
+
+    def records_behind(self, sequence: int) -> int:
+        """How many records behind that number are here alone; what was lost is none of them."""
+        frames = [frame for data in self._frames if (frame := frame_at(data, 0))]
+        behind = [payload_decoder.decode(frame.payload) for frame in frames if frame.sequence > sequence]
+        return sum(not isinstance(record, Gap) for record in behind)
 
     def hand_out(self) -> list[bytes]:
         """The same, to be delivered from here: no gap among them grows any more."""

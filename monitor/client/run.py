@@ -248,6 +248,8 @@ class Run:
         self._keeper.stop(GRACE)
         if is_delivered:
             remove_spool(self._spool.directory)
+        else:
+            self._spool.lose_held(self._sender.delivery.confirmed if self._sender else 0)
         self._spool.close()
         self._summary = self._summarize()
         if self._summary.pending:

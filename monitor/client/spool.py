@@ -135,6 +135,11 @@ class Spool:
         with self._lock:
             self.dropped += records
 
+    def lose_held(self, confirmed: int) -> None:
+        """The end, and the disk still takes nothing: what is held behind ``confirmed`` is lost."""
+        with self._lock:
+            self.dropped += self._held.records_behind(confirmed)
+
     def held(self) -> list[bytes]:
         """Frames that the disk would not take, oldest first."""
         with self._lock:

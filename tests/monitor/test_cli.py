@@ -137,7 +137,8 @@ def test_a_password_in_a_database_s_address_is_never_repeated(tmp_path: Path) ->
 
 def test_a_data_directory_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert_one_clear_line(run("serve", "--data-dir", "file/below", cwd=tmp_path), "file/below")
+    for command in ("serve", "token", "migrate"):
+        assert_one_clear_line(run(command, "--data-dir", "file/below", cwd=tmp_path), "file/below")
 
 
 def test_the_token_command_prints_the_same_link(tmp_path: Path) -> None:
