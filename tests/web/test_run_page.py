@@ -157,8 +157,8 @@ def test_a_chart_says_its_unit_and_what_good_looks_like(page: Page, collapsed: R
     open_run(page, collapsed.id)
     diversity = chart(page, "diversity/tests")
     expect(diversity.locator(".unit")).to_have_text("nats")
-    expect(diversity.locator("figcaption")).to_have_text(
-        "Entropy of the classes that the judge sees. Higher is better."
+    expect(diversity.locator("figcaption p")).to_have_text(
+        ["Entropy of the classes that the judge sees.", "Good: higher."]
     )
     wait_until_drawn(page, "diversity/tests")
     expect(diversity.locator("svg").filter(has_text="ln 10").first).to_be_visible()
@@ -167,7 +167,8 @@ def test_a_chart_says_its_unit_and_what_good_looks_like(page: Page, collapsed: R
 def test_what_has_no_place_of_its_own_is_drawn_when_it_is_asked_for(page: Page, begin: Begin) -> None:
     run = begin("with more")
     for step in range(5):
-        run.log({"extra/one": step, "extra/two": 2 * step, "alone": 1.0}, step=step)
+        run.log({"extra/one": step, "extra/two": 2 * step, "alone": 1.0, "loss/d": 1.0}, step=step)
+    run.declare("loss/d", role="loss_D")
     finish(run)
     open_run(page, run.id)
     expect(part(page, "rest")).to_contain_text("3 series")
@@ -178,6 +179,27 @@ def test_what_has_no_place_of_its_own_is_drawn_when_it_is_asked_for(page: Page, 
     part(page, "rest").get_by_role("searchbox").fill("alo")
     expect(chart(page, "extra/one")).to_have_count(0)
     wait_until_drawn(page, "alone")
+
+
+def test_a_run_with_nothing_but_series_of_its_own_shows_them_at_once(page: Page, begin: Begin) -> None:
+    run = begin("all of it its own")
+    run.log({"extra/one": 1.0}, step=1)
+    finish(run)
+    open_run(page, run.id)
+    wait_until_drawn(page, "extra/one")
+
+
+def test_smoothing_draws_an_average_and_keeps_what_was_logged(page: Page, collapsed: Run) -> None:
+    open_run(page, collapsed.id, "?smooth=0.9")
+    wait_until_drawn(page, "loss")
+    drawn = """() => document.querySelector('[data-chart="loss"] .js-plotly-plot').data
+      .filter(({ meta }) => meta.series === "loss/d")
+      .map(({ meta, y }) => [meta.part, y.slice(1).reduce((way, value, i) => way + Math.abs(value - y[i]), 0)])"""
+    ways = dict(page.evaluate(drawn))
+    assert ways["smoothed"] < ways["mean"] / 3
+    page.get_by_role("slider", name="Smoothing").fill("0")
+    until(page, f"({drawn})().every(([part]) => part !== 'smoothed')")
+    assert "smooth" not in page.url
 
 
 def test_the_configuration_is_shown_as_it_was_given(page: Page, collapsed: Run) -> None:

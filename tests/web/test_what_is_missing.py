@@ -21,7 +21,6 @@ def test_values_that_are_not_finite_are_counted_and_the_first_is_named(page: Pag
         run.log({"odd/one": late, "odd/two": math.inf if step == 7 else 2.0}, step=step)
     finish(run)
     open_run(page, run.id)
-    part(page, "rest").locator("summary").click()
     odd = wait_until_drawn(page, "odd/one")
     expect(odd.locator(".flagged")).to_have_text("11 values are not finite (NaN, ∞), the first at step 7.")
 
@@ -32,7 +31,6 @@ def test_a_place_of_several_values_says_by_when_the_first_was_not_finite(page: P
         run.log({"loss": math.nan if step == 501 else 1.0}, step=step)
     finish(run)
     open_run(page, run.id)
-    part(page, "rest").locator("summary").click()
     loss = wait_until_drawn(page, "loss")
     expect(loss.locator(".flagged")).to_contain_text("1 value is not finite")
     expect(loss.locator(".flagged")).to_contain_text(", by step 50")
@@ -64,7 +62,6 @@ def test_an_axis_with_a_zero_becomes_logarithmic_and_linear_again(page: Page, be
         run.log({"loss": float(step)}, step=step)
     finish(run)
     open_run(page, run.id)
-    part(page, "rest").locator("summary").click()
     loss = wait_until_drawn(page, "loss")
     for kind in ("log", "linear", "log"):
         loss.get_by_role("button", name="Logarithmic axis").click()

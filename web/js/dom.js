@@ -49,6 +49,10 @@ export const picture = (path) => svg("svg", { viewBox: "0 0 16 16", "aria-hidden
  */
 export const foreign = (text, props = {}) => el("bdi", { dir: "auto", ...props }, printable(text));
 
+/** Text from outside that may have several lines. @param {string} text */
+export const foreignLines = (text) =>
+  el("bdi", { dir: "auto", class: "lines" }, text.replace(/\r\n?/g, "\n").split("\n").map(printable).join("\n"));
+
 /**
  * Control and direction-override characters as visible signs: a name must not be able to look like another.
  * @param {string} text

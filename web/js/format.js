@@ -64,9 +64,12 @@ export function duration(seconds) {
   return days < 7 && hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
 }
 
+const YEAR = 365.25 * 24 * 3600;
+
 /** The largest unit alone, as in "3 h ago". @param {number} seconds */
 export function age(seconds) {
   if (seconds < 5) return "just now";
+  if (seconds >= YEAR) return `${plural(Math.floor(seconds / YEAR), "year")} ago`;
   return `${duration(seconds).split(" ").slice(0, 2).join(" ")} ago`;
 }
 

@@ -71,6 +71,7 @@ function listen() {
 async function refresh(changes) {
   if (changes === "all" || [...changes.values()].some((changed) => changed.has("alerts"))) lookForAlerts();
   if (failed) {
+    if (changes !== "all") return;
     await visit(false);
     if (!failed) listen();
     return;

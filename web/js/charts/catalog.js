@@ -9,22 +9,27 @@
  */
 import { anglesByLayer, boxes, finiteDifferences, lipschitzByDepth } from "./families.js";
 import { chartsOfOthers } from "./others.js";
-import { spec } from "./spec.js";
+import { spec, wordsOf } from "./spec.js";
 
 /** What is said where a series brings no help of its own. */
 const WORDS = {
   epochAngle:
-    "Angle between a network's weights at two successive epoch ends. Small and steady is healthy; a leap is how a collapse begins.",
+    "Angle between a network's weights at two successive epoch ends. Good: small and steady. A leap is how a collapse begins.",
   stepAngle:
-    "Angle between a network's weights before and after one step. It shrinks as training settles; a jump, or a fall to nothing, is a warning.",
+    "Angle between a network's weights before and after one step. Good: shrinks as training settles. A jump, or a fall to nothing, is a warning.",
   gate: "Its gate is the share of samples that the judge of quality takes for what they should be: while it is low, D means little.",
-  loss: "What each network minimizes, at every step. The level says little; a loss that freezes or runs away does.",
-  score:
-    "Mean output of the critic on real and generated images. Close together is a contest; far apart, the critic has won.",
-  rate: "The step size in use.",
-  norm: "Length of the weight vector. Read S together with it: longer weights turn less.",
-  update: "Length of the last update relative to the weights.",
+  loss: "What each network minimizes, at every step. Good: neither frozen nor running away. The level says little.",
+  score: "Mean output of the critic on real and generated images. Good: close together. Far apart, the critic has won.",
+  rate: "The step size in use. Good: as planned.",
+  norm: "Length of the weight vector. Good: grows slowly. Read S together with it: longer weights turn less.",
+  update: "Length of the last update relative to the weights. Good: well under 1, steady or falling.",
 };
+
+/** @param {string} help @param {string} more */
+function beforeGood(help, more) {
+  const { what, good } = wordsOf({ help, direction: "none" });
+  return [what, more, good].filter(Boolean).join(" ");
+}
 
 /** @param {Series} series */
 const judged = (series) => series.judge ?? series.name.split("/").slice(1).join("/");
@@ -137,7 +142,7 @@ function diversities(shelf) {
             lines,
             ceiling,
             bounds: d.upper === null ? null : [d.lower ?? 0, d.upper],
-            help: gate ? `${d.help} ${WORDS.gate}` : d.help,
+            help: gate ? beforeGood(d.help, WORDS.gate) : d.help,
           },
           d,
         ),

@@ -140,7 +140,7 @@ function notesOf(figure, style) {
     xanchor: "right",
     y: figure.ceiling.value,
     yanchor: "bottom",
-    yshift: -2,
+    yshift: 1,
     text: figure.ceiling.label,
     showarrow: false,
     font: { size: 11, color: style.getPropertyValue("--ink-3").trim() },

@@ -48,6 +48,7 @@
  * @property {{range: [number, number], title: string, ticks?: Tick[]}} x Without ticks of its own: steps, epochs or time.
  * @property {{range: [number, number], log: boolean}} y
  * @property {boolean} crowded Many lines: dots would hide what lies under them.
+ * @property {number} smoothing How much of the average before a point weighs in its smoothed line, from 0 (none) to 1.
  * @property {number} hidden Values that a logarithmic axis cannot show.
  */
 import { addBands, addBoxes } from "./distributions.js";
@@ -113,6 +114,7 @@ export const emptyFigure = (chart, x, log, turns) => ({
   x,
   y: { range: [0, 1], log },
   crowded: chart.lines.length > 2,
+  smoothing: 0,
   hidden: 0,
 });
 
@@ -120,12 +122,13 @@ export const emptyFigure = (chart, x, log, turns) => ({
  * @param {ChartSpec} chart
  * @param {(line: LineSpec, name: string) => Columns | undefined} columnsOf
  * @param {(line: LineSpec, step: number, time: number) => number} place
- * @param {{log: boolean, range: [number, number], title: string, turns: Turn[]}} view
+ * @param {{log: boolean, smoothing: number, range: [number, number], title: string, turns: Turn[]}} view
  * @returns {Figure}
  */
 export function figureOf(chart, columnsOf, place, view) {
   /** @type {Figure} */
   const figure = emptyFigure(chart, { range: view.range, title: view.title }, view.log, view.turns);
+  figure.smoothing = view.smoothing;
   if (chart.view === "heat") {
     addHeat(figure, chart, columnsOf, place);
     return figure;

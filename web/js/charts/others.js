@@ -42,9 +42,8 @@ function chartOf(some) {
 /** @param {Series[]} all @returns {ChartSpec[]} */
 export function chartsOfOthers(all) {
   return families(all).flatMap((family) => {
-    const charts = [];
-    for (let from = 0; from < family.length; from += LINES_A_CHART)
-      charts.push(chartOf(family.slice(from, from + LINES_A_CHART)));
-    return charts;
+    const charts = Math.ceil(family.length / LINES_A_CHART);
+    const edge = (/** @type {number} */ i) => Math.round((i * family.length) / charts);
+    return Array.from({ length: charts }, (_, i) => chartOf(family.slice(edge(i), edge(i + 1))));
   });
 }

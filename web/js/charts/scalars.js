@@ -32,6 +32,22 @@ export function dotsOf(y, crowded = false) {
 }
 
 /**
+ * Exponential average over what is drawn, as if its first value had always been the average of what came so far.
+ * @param {Values} values
+ * @param {number} weight
+ */
+export function smoothed(values, weight) {
+  let sum = 0;
+  let total = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = weight * sum + (1 - weight) * value;
+    total = weight * total + (1 - weight);
+    return sum / total;
+  });
+}
+
+/**
  * @param {LineSpec} line
  * @param {ScalarColumns} columns
  * @param {number[]} x
@@ -104,15 +120,18 @@ export function addScalar(figure, line, columns, x, error, unit) {
       );
     figure.bands.push({ ...common, low: shift(-1), high: shift(1), opacity: 0.22 });
   }
+  const isSmoothed = figure.smoothing > 0 && !line.dash;
   figure.lines.push({
     ...common,
     part: "mean",
     y: mean,
-    width: line.dash ? 1.4 : columns.exact && mean.length > DENSE ? 1.1 : 1.7,
-    opacity: 1,
+    width: line.dash ? 1.4 : isSmoothed || (columns.exact && mean.length > DENSE) ? 1.1 : 1.7,
+    opacity: isSmoothed ? 0.35 : 1,
     dash: line.dash,
-    dots: line.dash ? [] : dotsOf(mean, figure.crowded),
+    dots: line.dash ? [] : dotsOf(mean, figure.crowded || isSmoothed),
   });
+  if (isSmoothed)
+    figure.lines.push({ ...common, part: "smoothed", y: smoothed(mean, figure.smoothing), width: 1.9, opacity: 1 });
   figure.flags.push(...flagsOf(columns, x));
   figure.readables.push(readScalar(line, columns, x, error, unit));
   if (log)

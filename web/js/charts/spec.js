@@ -55,7 +55,9 @@ export function spec(known, first) {
   };
 }
 
-/** What good looks like, in words. @param {Pick<ChartSpec, "direction">} chart */
-export function goodIs(chart) {
-  return { higher: "Higher is better.", lower: "Lower is better.", none: "" }[chart.direction];
+/** What a chart shows, and what good looks like. @param {Pick<ChartSpec, "help" | "direction">} chart */
+export function wordsOf({ help, direction }) {
+  const at = help.indexOf("Good: ");
+  if (at >= 0) return { what: help.slice(0, at).trim(), good: help.slice(at) };
+  return { what: help, good: { higher: "Good: higher.", lower: "Good: lower.", none: "" }[direction] };
 }

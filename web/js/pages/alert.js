@@ -142,6 +142,7 @@ export class AlertPage {
       pick: () => {},
       scaleOf: scales.of,
       setScale: scales.set,
+      smoothing: () => 0,
     };
   }
 

@@ -23,6 +23,7 @@ import { coloursOf } from "../state/palette.js";
 import { Moment } from "../state/moment.js";
 import { namesApart } from "../state/names.js";
 import * as scales from "../state/scales.js";
+import * as smoothing from "../state/smoothing.js";
 import * as url from "../state/url.js";
 import { tellTrouble } from "../troubles.js";
 
@@ -53,7 +54,11 @@ export class ComparePage {
     this.cursor = new Cursor();
     this.chips = el("ul", { class: "chips", "aria-label": "Runs on the charts" });
     this.picker = new Picker((run) => this.#set([...this.runs, run]), signal);
-    this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
+    this.toolbar = new Toolbar({
+      choose: (kind) => this.#chooseAxis(kind),
+      zoom: (range) => this.#zoom(range),
+      smoothed: () => this.redraw(),
+    });
     this.charts = el("div", { class: "compare-charts" });
     const head = el("div", { class: "page-head" }, el("h1", { tabindex: "-1" }, "Compare"));
     this.element = el(
@@ -152,7 +157,7 @@ export class ComparePage {
     this.#board = new Board(stage, "Charts");
     this.#rest = new RestOfCharts(stage);
     this.#board.show(core);
-    this.#rest.show(rest);
+    this.#rest.show(rest, !core.length);
     replace(this.charts, this.#board.element, this.#rest.element);
   }
 
@@ -192,6 +197,7 @@ export class ComparePage {
       pick: () => {},
       scaleOf: scales.of,
       setScale: scales.set,
+      smoothing: smoothing.get,
     };
   }
 

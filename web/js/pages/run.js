@@ -26,6 +26,7 @@ import { Cursor } from "../state/cursor.js";
 import { BUCKETS, Feed } from "../state/feed.js";
 import { Moment } from "../state/moment.js";
 import * as scales from "../state/scales.js";
+import * as smoothing from "../state/smoothing.js";
 import * as url from "../state/url.js";
 import { tellTrouble } from "../troubles.js";
 
@@ -93,7 +94,11 @@ export class RunPage {
       zoomTo: (at) => this.#zoomTo(at),
     });
     this.remedies = new Remedies();
-    this.toolbar = new Toolbar({ choose: (kind) => this.#chooseAxis(kind), zoom: (range) => this.#zoom(range) });
+    this.toolbar = new Toolbar({
+      choose: (kind) => this.#chooseAxis(kind),
+      zoom: (range) => this.#zoom(range),
+      smoothed: () => this.#draw(),
+    });
     this.details = new Details();
     this.head = new RunHead(() => this.refresh("all"));
     this.element = el(
@@ -132,6 +137,7 @@ export class RunPage {
       pick: (x) => this.pictures.showStep(Math.round(this.axis.stepAt(x))),
       scaleOf: scales.of,
       setScale: scales.set,
+      smoothing: smoothing.get,
     };
   }
 
@@ -180,7 +186,7 @@ export class RunPage {
     this.remedies.show(this.#run, (step) => this.#place(step));
     this.toolbar.show(this.axis, this.zoomed);
     this.board.show(core);
-    this.rest.show(rest);
+    this.rest.show(rest, !core.length);
     this.details.show(this.#run);
   }
 

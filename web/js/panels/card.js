@@ -1,5 +1,5 @@
 /** The head and the words that every chart has: title, unit, what it shows, and the buttons for its scale and width. */
-import { goodIs } from "../charts/spec.js";
+import { wordsOf } from "../charts/spec.js";
 import { el, foreign, picture, printable } from "../dom.js";
 
 /** @typedef {import("../charts/spec.js").ChartSpec} ChartSpec */
@@ -69,14 +69,19 @@ export class CardHead {
       },
       picture(ABOUT),
     );
-    const words = [printable(chart.help), goodIs(chart)].filter(Boolean).join(" ");
+    const { what, good } = wordsOf(chart);
     this.element = el(
       "div",
       { class: "chart-head" },
       titleOf(chart),
-      el("div", { class: "tools" }, words && this.about, toggleScale && this.scale, this.grow),
+      el("div", { class: "tools" }, (what || good) && this.about, toggleScale && this.scale, this.grow),
     );
-    this.words = el("figcaption", { dir: "auto" }, words);
+    this.words = el(
+      "figcaption",
+      { dir: "auto" },
+      what && el("p", {}, printable(what)),
+      good && el("p", {}, printable(good)),
+    );
   }
 
   #toggleWords() {

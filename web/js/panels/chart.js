@@ -19,6 +19,7 @@
  * @property {(x: number) => void} pick
  * @property {(chart: string) => "linear" | "log" | null} scaleOf What the user chose, if anything.
  * @property {(chart: string, scale: "linear" | "log") => void} setScale
+ * @property {() => number} smoothing From 0 (none) to 1.
  */
 import { figureOf, flattens, nearest } from "../charts/figure.js";
 import { el, foreign, printable, replace, setText } from "../dom.js";
@@ -27,6 +28,9 @@ import { Plot } from "../plot.js";
 import { PART } from "../selectors.js";
 import { whenVisible } from "../visibility.js";
 import { CardHead, swatchOf } from "./card.js";
+
+/** More runs than these stand in two columns. */
+export const LISTED = 4;
 
 export class ChartCard {
   /** @type {import("../charts/figure.js").Figure | null} */ #figure = null;
@@ -88,10 +92,12 @@ export class ChartCard {
       "ul",
       {
         class: compares
-          ? "readout runs"
+          ? `readout runs${items.length > LISTED ? " dense" : ""}`
           : items.length > 3 || (items.length > 1 && this.chart.lines[0].colour.startsWith("run-"))
             ? "readout many"
-            : "readout",
+            : items.length === 3
+              ? "readout three"
+              : "readout",
         part: PART.readout,
       },
       ...items,
@@ -131,7 +137,9 @@ export class ChartCard {
 
   #draw() {
     const { sources } = this.stage;
-    const view = { log: this.log, range: this.stage.range(), title: sources[0].axis.title, turns: this.stage.turns() };
+    const { smoothing, range, turns } = this.stage;
+    const title = sources[0].axis.title;
+    const view = { log: this.log, smoothing: smoothing(), range: range(), title, turns: turns() };
     const figure = figureOf(
       this.chart,
       this.#columns,

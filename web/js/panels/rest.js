@@ -11,6 +11,7 @@ const PAGE = 24;
 export class RestOfCharts {
   /** @type {ChartSpec[]} */ #charts = [];
   #limit = PAGE;
+  #wasOpened = false;
 
   /** @param {import("./chart.js").Stage} stage */
   constructor(stage) {
@@ -33,10 +34,11 @@ export class RestOfCharts {
     );
   }
 
-  /** @param {ChartSpec[]} charts */
-  show(charts) {
+  /** @param {ChartSpec[]} charts @param {boolean} alone Whether there is nothing else to see. */
+  show(charts, alone = false) {
     this.#charts = charts;
     this.element.hidden = charts.length === 0;
+    if (alone && charts.length && !this.#wasOpened) this.element.open = this.#wasOpened = true;
     setText(
       this.summary,
       plural(

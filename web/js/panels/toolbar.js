@@ -1,6 +1,7 @@
-/** The x-axis of a page: which one, and which part of it. */
-import { el, replace } from "../dom.js";
+/** What all charts of a page share: which x-axis, which part of it, and how smooth the lines are. */
+import { el, replace, setText } from "../dom.js";
 import { PART } from "../selectors.js";
+import * as smoothing from "../state/smoothing.js";
 
 /** @typedef {import("../types.js").AxisKind} AxisKind */
 
@@ -11,19 +12,41 @@ const AXES = [
   ["time", "Time"],
 ];
 
+/** @param {() => void} changed */
+function smoother(changed) {
+  const told = el("output", { class: "number" });
+  const slider = el("input", {
+    type: "range",
+    "aria-label": "Smoothing",
+    min: "0",
+    max: "0.99",
+    step: "0.01",
+    value: String(smoothing.get()),
+    on: {
+      input: () => {
+        smoothing.set(Number(slider.value));
+        setText(told, slider.value);
+        changed();
+      },
+    },
+  });
+  setText(told, slider.value);
+  const title = "Draws an exponential average over each line. What was logged stays behind it, every spike of it.";
+  return el("label", { class: "smoothing", title }, "Smoothing", slider, told);
+}
+
 export class Toolbar {
   /**
-   * @param {{choose: (kind: AxisKind) => void, zoom: (range: [number, number] | null) => void}} actions
-   * @param {...(Node | string)} more
+   * @param {{choose: (kind: AxisKind) => void, zoom: (range: [number, number] | null) => void, smoothed: () => void}} actions
    */
-  constructor(actions, ...more) {
+  constructor(actions) {
     this.buttons = AXES.map(([kind, label]) =>
       el("button", { type: "button", "data-axis": kind, on: { click: () => actions.choose(kind) } }, label),
     );
     this.view = el("div", { class: "view" });
     this.reset = () => actions.zoom(null);
     const axis = el("div", { class: "segments", role: "group", "aria-label": "Horizontal axis" }, ...this.buttons);
-    this.element = el("div", { class: "toolbar", part: PART.toolbar }, axis, this.view, ...more);
+    this.element = el("div", { class: "toolbar", part: PART.toolbar }, axis, this.view, smoother(actions.smoothed));
   }
 
   /** @param {import("../state/axis.js").Axis} axis @param {[number, number] | null} range */

@@ -4,7 +4,7 @@
  * @typedef {import("../types.js").Run} Run
  * @typedef {import("../types.js").Alert} Alert
  */
-import { el, foreign, replace } from "../dom.js";
+import { el, foreign, foreignLines, replace } from "../dom.js";
 import { clock, plural } from "../format.js";
 import { PART } from "../selectors.js";
 import { addressOf, changes, pictures, STATES } from "./alert_parts.js";
@@ -57,8 +57,8 @@ const plain = (state, ...text) =>
     el("p", {}, ...text),
   );
 
-/** @param {Run} run @param {number} marks @param {boolean} judged */
-function withoutAlert(run, marks, judged) {
+/** @param {Run} run @param {number} marks @param {boolean} judged @param {Alert[]} alerts */
+function withoutAlert(run, marks, judged, alerts) {
   if (!judged)
     return plain(
       "quiet",
@@ -71,9 +71,10 @@ function withoutAlert(run, marks, judged) {
       "quiet",
       "Waiting for the first evaluation mark: the detector reads one record of S, Q and D at each.",
     );
+  const wasLeft = alerts.some((alert) => alert.rule === "turning-point" && alert.attempt < run.attempt);
   return plain(
     "good",
-    el("b", {}, "No turning point."),
+    el("b", {}, wasLeft ? "No turning point since it went back." : "No turning point."),
     ` ${plural(marks, "evaluation")} of S, Q and D read${run.state === "running" ? " so far" : ""}.`,
   );
 }
@@ -123,7 +124,7 @@ export class Verdict {
    */
   show(run, alerts, marks, judged) {
     const turned = alerts.some((alert) => alert.rule === "turning-point" && alert.state !== "resolved");
-    replace(this.steady, !turned && withoutAlert(run, marks, judged));
+    replace(this.steady, !turned && withoutAlert(run, marks, judged, alerts));
     const key = JSON.stringify([run.state, run.message, run.attempt, alerts, this.actions.alert.commands]);
     if (key === this.#key) return;
     this.#key = key;
@@ -136,7 +137,7 @@ export class Verdict {
           "failed",
           el("b", {}, "The run failed"),
           run.message ? ": " : ".",
-          run.message ? foreign(run.message) : "",
+          run.message ? foreignLines(run.message) : "",
         ),
       );
     if (run.state === "lost" && !alerts.some((alert) => alert.rule === "lost-run" && alert.state === "firing"))
