@@ -9,6 +9,8 @@ from trainer.config import Config, Judges
 from trainer.data import ImageSet
 from trainer.errors import ConfigError
 from trainer.judging import _of_faces
+from trainer.probes.judges.arcface import IdentityBank
+from trainer.probes.judges.recognition import Crop
 from trainer.recipes import RECIPES
 
 pytest.importorskip("facenet_pytorch")
@@ -30,6 +32,25 @@ def test_a_missing_bank_costs_one_line_and_bins_judge_diversity(
     (said,) = [record.getMessage() for record in caplog.records if record.name == "trainer.judging"]
     assert said.startswith("training goes on without D by ArcFace: the judge arcface needs an identity bank")
     assert "\n" not in said
+
+
+def test_missing_weights_cost_one_line_and_bins_judge_diversity(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bank, model = tmp_path / "bank.npz", tmp_path / "gone.onnx"
+    IdentityBank(torch.eye(2), ("a", "b"), torch.ones(2), "0" * 64, str(model), Crop()).write(bank)
+    images = ImageSet(torch.randint(0, 256, (40, 3, 64, 64), dtype=torch.uint8))
+    for recognizer, missing in ((None, f"the model {model}"), ("buffalo_l", "buffalo_l.zip")):
+        caplog.clear()
+        config = of_faces(identities=bank, recognizer=recognizer)
+        with caplog.at_level(logging.WARNING, "trainer.judging"):
+            judges = list(_of_faces(config, images, torch.device("cpu")))
+        assert [judge.name for judge in judges] == ["mtcnn", "kmeans"]
+        (said,) = [record.getMessage() for record in caplog.records if record.name == "trainer.judging"]
+        assert missing in said
+        assert "\n" not in said
 
 
 def test_celeba_is_judged_as_faces_by_itself() -> None:

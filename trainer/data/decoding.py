@@ -4,13 +4,17 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def opened(encoded: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(encoded))
+    try:
+        return Image.open(io.BytesIO(encoded))
+    except UnidentifiedImageError:
+        # Its own words name a buffer.
+        raise UnidentifiedImageError("no image that Pillow can read") from None
 
 
 def fit(image: Image.Image, size: int, channels: int) -> Pixels:

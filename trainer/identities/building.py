@@ -112,7 +112,9 @@ def build(
         tqdm(total=len(chosen), initial=progress.done, desc="identities", unit="image", disable=None) as bar,
     ):
         for block in _blocks(chosen[progress.done :]):
-            images, person = _read(people, block, size, pool)
+            images, person, skipped = _read(people, block, size, pool)
+            for fault in skipped:
+                logger.warning("skipped %s", fault)
             if len(images):
                 found = recognizer.embeddings(to_unit_range(images).to(device)).cpu().double()
                 progress.sums.index_add_(0, person, normalize(found) if is_normalized else found)
@@ -158,20 +160,22 @@ def _blocks(chosen: Numbers) -> Iterator[Numbers]:
         yield chosen[start : start + BLOCK]
 
 
-def _read(people: People, block: Numbers, size: int, pool: ThreadPoolExecutor) -> tuple[Tensor, Tensor]:
-    """uint8 ``[n, 3, size, size]`` of those that can be read, and who they show."""
+def _read(
+    people: People, block: Numbers, size: int, pool: ThreadPoolExecutor
+) -> tuple[Tensor, Tensor, list[str]]:
+    """uint8 ``[n, 3, size, size]`` of those that can be read, who they show, and which cannot and why."""
 
-    def decode(i: int) -> Pixels | None:
+    def decode(i: int) -> Pixels | str:
         try:
             with people.images.open(i) as image:
                 return fit(image, size, 3)
         except Exception as fault:  # noqa: BLE001  a decoder may raise anything at all over damaged bytes
-            logger.warning("skipped %s (%s: %s)", people.images.title(i), type(fault).__name__, fault)
-            return None
+            return f"{people.images.title(i)} ({type(fault).__name__}: {fault})"
 
     decoded = list(zip(block.tolist(), pool.map(decode, block.tolist()), strict=True))
-    kept = [(i, pixels) for i, pixels in decoded if pixels is not None]
+    kept = [(i, pixels) for i, pixels in decoded if not isinstance(pixels, str)]
+    skipped = [pixels for _, pixels in decoded if isinstance(pixels, str)]
     if not kept:
-        return torch.empty(0, 3, size, size, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+        return torch.empty(0, 3, size, size, dtype=torch.uint8), torch.empty(0, dtype=torch.int64), skipped
     images = torch.from_numpy(np.stack([pixels for _, pixels in kept]))
-    return images, torch.from_numpy(people.person[[i for i, _ in kept]])
+    return images, torch.from_numpy(people.person[[i for i, _ in kept]]), skipped

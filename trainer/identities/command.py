@@ -1,11 +1,14 @@
 """``gantrain identities build``, for the command line."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
+from trainer.config.validation import require
 from trainer.distributed import choose_device
-from trainer.errors import DataError
+from trainer.errors import DataError, TrainingError
 from trainer.identities.building import build
 from trainer.identities.people import people_of
 from trainer.probes.judges.packages import MissingJudgeError
@@ -38,17 +41,45 @@ class IdentityOptions:
 
 
 def built_lines(options: IdentityOptions) -> Iterator[str]:
-    """What is told of the bank."""
+    """What is told of the bank. All that can be known at once to be missing is told at once, and nothing is
+    fetched before the rest is there.
+    """
+    problems: list[str] = []
+
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except (TrainingError, MissingJudgeError) as problem:
+            problems.append(str(problem))
+
+    with told():
+        require(options.size >= 1, f"--size is {options.size}: pass the pixels a side of samples, such as 64")
+        device = choose_device(options.device)
+    with told():
+        people = people_of(options.images, options.labels).with_at_least(options.at_least)
+    with told():
+        check_place(options.out)
+    with told():
+        if not (problems and options.download):
+            model = model_file(options.model, downloads=options.download)
+    if problems:
+        raise DataError("\n".join(problems))
     try:
-        model = model_file(options.model, downloads=options.download)
         bank = build(
-            people_of(options.images, options.labels).with_at_least(options.at_least),
-            model,
-            options.out,
-            size=options.size,
-            device=choose_device(options.device),
-            is_normalized=not options.raw,
+            people, model, options.out, size=options.size, device=device, is_normalized=not options.raw
         )
     except MissingJudgeError as problem:
         raise DataError(str(problem)) from problem
     yield f"{options.out}: {len(bank.names)} people from {int(bank.counts.sum())} images, by {model}"
+
+
+def check_place(out: Path) -> None:
+    if out.is_dir():
+        raise DataError(f"--out {out.absolute()} is a folder: name a file")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out.parent):
+            pass
+    except OSError as problem:
+        raise DataError(f"--out {out.absolute()} cannot be written: {problem.strerror}") from problem

@@ -1,5 +1,8 @@
+import hashlib
 import math
 import pickle
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +18,10 @@ from trainer.identities.framing import TEMPLATE, fitted, typical_crop
 from trainer.probes.diversity import james_stein_entropy
 from trainer.probes.judges.arcface import ArcFaceJudge, IdentityBank, arcface_judge, read_bank
 from trainer.probes.judges.packages import MissingJudgeError
-from trainer.probes.judges.recognition import Crop, Recognizer, model_file
+from trainer.probes.judges.recognition import HOME, Crop, Recognizer, model_file
 
 pytest.importorskip("insightface")
+onnx = pytest.importorskip("onnx")
 
 #: Where LFW's faces lie; typical_crop finds it.
 LFW = Crop(x=0.012, y=-0.052, side=0.908)
@@ -135,15 +139,102 @@ def test_a_missing_model_says_which_where_from_and_where_to(
         model_file(str(tmp_path / "none.onnx"))
 
 
-def test_of_a_pack_the_model_that_takes_faces_is_found(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, packed_sets: Path
-) -> None:
-    needed(packed_sets, MODEL)
+@pytest.mark.parametrize("name", ["l.txt", "models/buffalo_l", ""])
+def test_what_is_no_onnx_file_is_a_pack_only_by_its_name(name: str) -> None:
+    with pytest.raises(MissingJudgeError, match=f"{name!r} is neither a .onnx file nor the name of a pack"):
+        model_file(name)
+
+
+#: The other files of buffalo_l: pixels a side of their inputs (0: any), and how many outputs they have.
+BESIDE = {"1k3d68": (192, 1), "2d106det": (192, 1), "det_10g": (0, 9), "genderage": (96, 1)}
+
+
+@pytest.fixture
+def packs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where insightface keeps its packs: none is there."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    inner = tmp_path / ".insightface" / "models" / "own" / "own"
-    inner.mkdir(parents=True)
-    (inner / "recognition.onnx").symlink_to((packed_sets / MODEL).absolute())
-    assert model_file("own") == inner / "recognition.onnx"
+    return tmp_path / ".insightface" / "models"
+
+
+def write_graph(path: Path, side: int, outputs: int) -> None:
+    image = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [None, 3, side or None, None])
+    image.type.tensor_type.shape.dim[3].CopyFrom(image.type.tensor_type.shape.dim[2])
+    found = [onnx.helper.make_tensor_value_info(f"{i}", onnx.TensorProto.FLOAT, None) for i in range(outputs)]
+    nodes = [onnx.helper.make_node("Identity", ["image"], [out.name]) for out in found]
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph(nodes, "graph", [image], found)), str(path))
+
+
+def test_of_insightfaces_own_folder_the_recognizer_is_found_and_used(
+    packs: Path, packed_sets: Path, tmp_path: Path
+) -> None:
+    needed(packed_sets, FACES, MODEL)
+    pack = packs / "buffalo_l"
+    pack.mkdir(parents=True)
+    for name, (side, outputs) in BESIDE.items():
+        write_graph(pack / f"{name}.onnx", side, outputs)
+    (pack / "w600k_r50.onnx").symlink_to((packed_sets / MODEL).absolute())
+    assert model_file("buffalo_l", downloads=True) == pack / "w600k_r50.onnx"
+    recognizer = Recognizer(model_file("buffalo_l"), LFW)
+    assert recognizer.model == hashlib.sha256((packed_sets / MODEL).read_bytes()).hexdigest()
+    faces = some(packed_sets / FACES, 3)
+    embeddings = recognizer.embeddings(faces)
+    bank_of(recognizer, embeddings, torch.tensor([2, 0, 1])).write(tmp_path / "bank.npz")
+    assert arcface_judge(tmp_path / "bank.npz", "buffalo_l").score(faces).mode.tolist() == [2, 0, 1]
+    # As some packs are unpacked.
+    (pack / "buffalo_l").mkdir()
+    (pack / "w600k_r50.onnx").rename(pack / "buffalo_l" / "w600k_r50.onnx")
+    assert model_file("buffalo_l") == pack / "buffalo_l" / "w600k_r50.onnx"
+
+
+def test_nothing_is_fetched_unasked_and_what_cannot_be_is_said_in_one_line(
+    packs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What an interrupted download left.
+    (packs / "buffalo_l").mkdir(parents=True)
+    (packs / "buffalo_l" / "w600k_r50.onnx").write_bytes(b"\x08")
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        for variable in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        proxy.settimeout(0)
+        with pytest.raises(MissingJudgeError, match="--download"):
+            model_file("buffalo_l")
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+        proxy.settimeout(None)
+
+        def hang_up() -> None:
+            proxy.accept()[0].close()
+
+        called = threading.Thread(target=hang_up)
+        called.start()
+        with pytest.raises(MissingJudgeError) as said:
+            model_file("buffalo_l", downloads=True)
+        called.join()
+    line = str(said.value)
+    for told in (HOME, "buffalo_l.zip", str(packs / "buffalo_l"), "Error)", "unpack it there yourself"):
+        assert told in line
+    assert "\n" not in line
+    assert "Pool" not in line
+
+
+def test_old_files_that_list_weights_as_inputs_and_take_one_face_do_too(
+    packs: Path, packed_sets: Path
+) -> None:
+    needed(packed_sets, FACES, MODEL)
+    model = onnx.load(str(packed_sets / MODEL))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    for weight in model.graph.initializer:
+        model.graph.input.append(
+            onnx.helper.make_tensor_value_info(weight.name, weight.data_type, list(weight.dims))
+        )
+    (packs / "old").mkdir(parents=True)
+    onnx.save(model, str(packs / "old" / "model.onnx"))
+    faces = some(packed_sets / FACES, 2)
+    found = Recognizer(model_file("old"), LFW).embeddings(faces)
+    expected = Recognizer(packed_sets / MODEL, LFW).embeddings(faces)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_what_is_no_recognition_model_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ real faces. Sick: it falls, people are being dropped. Every image resembles some
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..undisturbed import full_float32
 from . import Scores
 from .packages import MissingJudgeError
 from .recognition import Crop, Recognizer, model_file
@@ -46,10 +47,13 @@ class IdentityBank:
     def nearest(self, embeddings: Tensor) -> Tensor:
         """Who each of ``[N, d]`` resembles most, int64 ``[N]``; -1 where an embedding is not finite."""
         found = normalize(embeddings) if self.is_normalized else embeddings
-        means = self.means.to(found.device)
-        # |f - f_j|^2 without what is the same for all j.
-        distance = means.square().sum(dim=1) - 2 * found @ means.T
+        with full_float32(found.device):
+            # |f - f_j|^2 without what is the same for all j.
+            distance = self.means.square().sum(dim=1) - 2 * found @ self.means.T
         return torch.where(found.isfinite().all(dim=1), distance.argmin(dim=1), -1)
+
+    def on(self, device: torch.device) -> "IdentityBank":
+        return self if self.means.device == device else replace(self, means=self.means.to(device))
 
     def write(self, path: Path) -> None:
         """All or nothing."""
@@ -125,6 +129,7 @@ class ArcFaceJudge:
         )
 
     def score(self, images: Tensor) -> Scores:
+        self.bank = self.bank.on(images.device)
         return Scores(None, self.bank.nearest(self.recognizer.embeddings(images)))
 
 

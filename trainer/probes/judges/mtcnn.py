@@ -37,8 +37,8 @@ THRESHOLDS: Final = (0.6, 0.7, 0.7)
 OVERLAPS: Final = (0.5, 0.7, 0.7)
 #: What the first network sees: boxes of so many pixels, so many pixels apart.
 BOX, STRIDE = 12, 2
-#: Images, and boxes, that go through a network at a time: few enough for a CPU's cache, many for a GPU, but so
-#: few that all boxes of a batch are compared at once (torchvision goes group by group beyond 25000).
+#: Images, and boxes, that go through a network at a time: few enough for a CPU's cache; many for a GPU, but
+#: so few that all boxes of a batch are compared at once (torchvision goes group by group beyond 25000).
 IMAGES: Final = {"cpu": 16, "cuda": 128}
 BOXES: Final = {"cpu": 64, "cuda": 2048}
 

@@ -60,7 +60,7 @@ class Recognizer:
         self.crop = crop
         #: SHA-256 of the model: embeddings of different ones cannot be compared.
         self.model = hashlib.sha256(path.read_bytes()).hexdigest()
-        self.size, self._mean, self._scale = self._input()
+        self.size, self._mean, self._scale, self._takes_one = self._input()
 
     @torch.no_grad()
     def embeddings(self, images: Tensor) -> Tensor:
@@ -68,7 +68,8 @@ class Recognizer:
         if images.dim() != 4 or images.shape[1] not in {1, 3} or 0 in images.shape[2:]:
             raise ValueError(f"arcface judges images [N, 1 or 3, H, W] in [-1, 1], not {list(images.shape)}")
         found = []
-        for part in torch.split(images, BATCH.get(images.device.type, BATCH["cuda"])):
+        at_a_time = 1 if self._takes_one else BATCH.get(images.device.type, BATCH["cuda"])
+        for part in torch.split(images, at_a_time):
             faces = self.crop.of(part.float(), self.size).expand(-1, 3, -1, -1).add(1).mul(127.5)
             found.append(self._embedded((faces - self._mean) / self._scale))
         return torch.cat(found)
@@ -97,17 +98,22 @@ class Recognizer:
         network: nn.Module = convert(str(self.path)).eval().requires_grad_(False)
         return network
 
-    def _input(self) -> tuple[int, float, float]:
-        """Pixels a side, and what is taken off a pixel's value and what it is divided by."""
+    def _input(self) -> tuple[int, float, float, bool]:
+        """Pixels a side; what is taken off a pixel's value and what it is divided by; whether the graph is
+        written for a single face.
+        """
         model = self._insightface()
         self.__dict__["session"] = model.session
-        return model.input_size[0], model.input_mean, model.input_std
+        takes_one = model.session.get_inputs()[0].shape[0] == 1
+        return model.input_size[0], model.input_mean, model.input_std, takes_one
 
     def _insightface(self) -> Any:
         zoo = imported("insightface.model_zoo", "insightface", "arcface", REMEDY)
         runtime = imported("onnxruntime", "onnxruntime", "arcface", REMEDY)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        # Threads that wait spinning would take the cores from the training beside it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             model = zoo.get_model(str(self.path), providers=["CPUExecutionProvider"], sess_options=options)
         except Exception as problem:
@@ -123,21 +129,22 @@ def model_file(name: str, *, downloads: bool = False) -> Path:
     """The recognition model that ``name`` says: a path, or a pack in insightface's folder, which is fetched
     if it may be.
     """
-    if name.endswith(".onnx"):
-        if (path := Path(name).expanduser()).is_file():
+    path = Path(name).expanduser()
+    if path.suffix == ".onnx":
+        if path.is_file():
             return path
         raise MissingJudgeError(f"the judge arcface needs the model {path.absolute()}, which is not there")
-    folder = PACKS.expanduser() / name
-    if downloads and not folder.is_dir():
-        storage = imported("insightface.utils.storage", "insightface", "arcface", REMEDY)
-        try:
-            storage.ensure_available(PACKS.name, name, root=str(PACKS.expanduser().parent))
-        except Exception as problem:
-            raise MissingJudgeError(
-                f"{HOME}/{name}.zip cannot be fetched into {folder}: {problem}"
-            ) from problem
+    if not name or path.name != name or path.suffix:
+        raise MissingJudgeError(
+            f"the judge arcface needs a face recognition model, and {name!r} is neither a .onnx file nor the "
+            "name of a pack of insightface, such as buffalo_l"
+        )
     onnx = imported("onnx", "onnx", "arcface", REMEDY)
-    found = next((path for path in sorted(folder.rglob("*.onnx")) if _takes_faces(onnx, path)), None)
+    folder = PACKS.expanduser() / name
+    found = _in_pack(onnx, folder)
+    if found is None and downloads:
+        _fetch(name, folder)
+        found = _in_pack(onnx, folder)
     if found is None:
         raise MissingJudgeError(
             f"the judge arcface needs a face recognition model in {folder}: unpack {HOME}/{name}.zip there "
@@ -147,9 +154,35 @@ def model_file(name: str, *, downloads: bool = False) -> Path:
     return found
 
 
+def _fetch(name: str, folder: Path) -> None:
+    """What is there of an earlier try is written over."""
+    storage = imported("insightface.utils.storage", "insightface", "arcface", REMEDY)
+    try:
+        storage.download(folder.parent.name, name, force=True, root=str(folder.parent.parent))
+    except Exception as problem:
+        # What a failed connection says of itself is long and says no more than its name.
+        reason = getattr(problem, "strerror", None) or type(problem).__name__
+        raise MissingJudgeError(
+            f"the judge arcface needs {HOME}/{name}.zip, which cannot be fetched into {folder} ({reason}): "
+            "check the name and the connection, or unpack it there yourself, or name another .onnx file"
+        ) from problem
+
+
+def _in_pack(onnx: Any, folder: Path) -> Path | None:
+    return next((path for path in sorted(folder.rglob("*.onnx")) if _takes_faces(onnx, path)), None)
+
+
 def _takes_faces(onnx: Any, path: Path) -> bool:
-    """By the rule insightface goes by: one square input from 112 pixels up, and one output."""
-    graph = onnx.load(str(path), load_external_data=False).graph
-    sides = [dimension.dim_value for dimension in graph.input[0].type.tensor_type.shape.dim[2:]]
-    is_square = len(sides) == 2 and sides[0] == sides[1]
-    return len(graph.output) == len(graph.input) == 1 and is_square and sides[0] in {112, 128}
+    """By the rule insightface goes by: one square input from 112 pixels up, and one output. Old files list
+    weights as inputs too. What cannot be read takes none.
+    """
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+    except Exception:  # noqa: BLE001  protobuf's errors have no common name
+        return False
+    weights = {weight.name for weight in graph.initializer}
+    inputs = [entry for entry in graph.input if entry.name not in weights]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        return False
+    sides = [dimension.dim_value for dimension in inputs[0].type.tensor_type.shape.dim[2:]]
+    return sides in ([112, 112], [128, 128])
