@@ -4,7 +4,7 @@ and one collapses like the first and is rescued: it goes back, and on with gradi
 make demo                        # or: python examples/demo.py
 make demo PORT=9000 ARGS=--exit  # another port; end after the table, 0 only if all went as promised
 
-The service and both trainings are processes of their own, as they would be anywhere; what is shown here was
+The service and the trainings are processes of their own, as they would be anywhere; what is shown here was
 asked of the service. The trainings log into a spool, so the service may be killed at any time: it is started
 again, and what it missed is delivered then.
 """

@@ -144,11 +144,11 @@ def train(  # noqa: PLR0915  one loop, to be read in one piece
             rates = {"learning_rate/g": rate_G, "learning_rate/d": rate_D}
             run.log(rates | critic.numbers(), step=step, mark=evaluation.mark)
             progress.set_postfix(in_short(epoch, evaluation))
-            if schedule.saves(step):
-                saved_at = step if saves(checkpoints, step, config, parts, schedule) else saved_at
+            if schedule.saves(step) and save(checkpoints, step, config, parts, schedule):
+                saved_at = step
     progress.close()
 
-    # Where it goes back from here, that is not worth a checkpoint.
+    # The last one, which nothing stands in for; but what it goes back from is not worth one.
     if saved_at != step and stopping.way is None:
         checkpoints.save(step, config, parts, schedule)
     watch.finish()
@@ -164,10 +164,10 @@ def in_short(epoch: int, evaluation: Evaluation) -> dict[str, object]:
     }
 
 
-def saves(
+def save(
     checkpoints: Keeps, step: int, config: Config, parts: Mapping[str, Stateful], schedule: Schedule
 ) -> bool:
-    """Whether a checkpoint was written. A disk that is full costs a checkpoint, and not the training."""
+    """Write a checkpoint; whether it was. A disk that is full costs a checkpoint, and not the training."""
     try:
         checkpoints.save(step, config, parts, schedule)
     except UnsavedError as problem:

@@ -43,8 +43,9 @@ def find_way_back(command: Asking, config: Config, checkpoints: CheckpointDirect
             "nobody knows when it turned: pass parameters.onset_step, the step to go back to before"
         )
     if not config.remedies:
-        raised = ExhaustedError if command.parameters.get("automatic") else RescueError
-        raise raised("every remedy was taken: add to rescue.remedies")
+        # A person who asks in vain does not want it stopped.
+        problem = ExhaustedError if command.parameters.get("automatic") else RescueError
+        raise problem("every remedy was taken: add to rescue.remedies")
     rescued = config.rescued()
     checkpoint = checkpoints.newest(before=onset)
     if checkpoint is None:

@@ -55,8 +55,9 @@ class Beginning:
     #: With what remedies have changed.
     config: Config
     checkpoint: Checkpoint | None
-    #: Whether the run has begun before, here or elsewhere, and the attempt that is gone on with.
+    #: Whether the run has begun before, here or elsewhere.
     is_known: bool
+    #: The attempt that is gone on with.
     attempt: int | None
     #: Whether more may have been logged than the checkpoint knows of.
     is_behind: bool
@@ -111,6 +112,7 @@ def train_as_run(
     directory, leads = beginning.directory, ranks.rank == 0
 
     def back(command: Asking) -> WayBack:
+        # From where it is by then: it may have gone back before.
         return find_way_back(command, beginning.config, directory.checkpoints)
 
     with begin_run(beginning, options, ranks) as run, Stopping(run, ranks, also=asked, back=back) as stopping:
@@ -168,7 +170,15 @@ def find_beginning(
             taken = "".join(f", with {remedy.name}, which it took" for remedy in remedies)
             logger.info("run %s was trained elsewhere, without its checkpoints it begins again%s", run, taken)
         config = changed(config, record.settings)
-        return Beginning(directory, record, config, None, not is_new, elsewhere, is_behind=not is_new)
+        return Beginning(
+            directory,
+            record,
+            config,
+            checkpoint=None,
+            is_known=not is_new,
+            attempt=elsewhere,
+            is_behind=not is_new,
+        )
     if not options.resume:
         raise ConfigError(
             f"{directory.path} holds a training: add --resume to go on, or choose another --out"
@@ -182,7 +192,10 @@ def find_beginning(
     here = read_progress(progress_path(home(), record.run, rank=0)).attempt
     # It was killed, or its newest checkpoint is lost, or another machine went on with it.
     is_behind = record.ended_at != (checkpoint.step if checkpoint else 0) or (elsewhere or 0) > here
-    return Beginning(directory, record, config, checkpoint, True, max(here, elsewhere or 0), is_behind)
+    attempt = max(here, elsewhere or 0)
+    return Beginning(
+        directory, record, config, checkpoint, is_known=True, attempt=attempt, is_behind=is_behind
+    )
 
 
 def compare_with_before(before: Checkpoint, record: RunRecord, config: Config, ranks: Ranks) -> None:
