@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from monitor.api.answers import answer_unless_known
@@ -105,4 +106,7 @@ async def query_points(
                 ),
             )
 
-    return await to_thread.run_sync(draw, limiter=service.drawing)
+    async with service.turns:
+        if await request.is_disconnected():
+            raise ClientDisconnect
+        return await to_thread.run_sync(draw, limiter=service.drawing)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, Semaphore
 from fastapi import Depends, Request
 
 from monitor.alerts.channels.event import Channel
@@ -51,6 +51,8 @@ class Service:
     #: for batches, and few for pictures, which compute more than they wait.
     storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORING))
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DRAWING))
+    #: Waited for without a thread, so that what nobody wants any more when its turn comes is not drawn.
+    turns: Semaphore = field(default_factory=lambda: Semaphore(DRAWING))
 
 
 async def _service(request: Request) -> Service:

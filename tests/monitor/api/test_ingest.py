@@ -66,6 +66,12 @@ def test_a_literal_nan_is_refused_with_the_remedy(client: httpx.Client) -> None:
         assert answer.json()["detail"].endswith(f'write it as the string "{literal}".'), answer.text
 
 
+def test_of_a_key_that_comes_twice_the_last_counts(client: httpx.Client) -> None:
+    body = b'{"writer": "x", "writer": "w1", "first": 9, "first": 1, "last": 0}'
+    answer = client.post("/api/v1/runs/twice/batches", content=body, headers=JSON)
+    assert answer.json()["high_water"] == 0
+
+
 def test_nan_as_a_string_is_a_value(client: httpx.Client) -> None:
     body = {
         "writer": "w1",

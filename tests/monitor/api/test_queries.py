@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
+from starlette.requests import ClientDisconnect, Request
 
 from monitor import protocol
+from monitor.api.query import query_points
+from monitor.app import create_app
 from monitor.protocol import End
+from monitor.settings import Settings
 from tests.monitor.api.batches import a_run, batch, begin, points, send
+from tests.monitor.api.running import TOKEN
 
 
 def test_the_newest_runs_come_first_a_page_at_a_time(client: httpx.Client) -> None:
@@ -63,6 +70,21 @@ def test_a_large_answer_is_compressed(client: httpx.Client) -> None:
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.json() == packed.json()
+
+
+def test_what_nobody_waits_for_any_more_is_not_drawn(tmp_path: Path) -> None:
+    app = create_app(Settings(port=0, data_dir=tmp_path, token=TOKEN))
+
+    async def is_gone() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def ask() -> None:
+        request = Request({"type": "http", "method": "GET", "headers": []}, is_gone)
+        # There is not even a database.
+        await query_points("run", request, app.state.service, name=["loss/g"])
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(ask())
 
 
 def test_points_come_as_columns_with_every_spike(client: httpx.Client) -> None:
