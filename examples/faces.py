@@ -18,6 +18,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import torch
 from demo import PAUSE, DemoError, Service, prepare, processes
@@ -62,7 +63,9 @@ def faces(data: Path, model: str, port: int, directory: Path, *, ends: bool, mor
 
 def identities(data: Path, model: str, folder: Path, environment: dict[str, str]) -> Path | None:
     """The bank of the people in ``data``, built now or earlier; None where it cannot be."""
-    bank = folder / f"{data.stem}-{Path(model).stem}.npz"
+    # Another set of the same name has other people.
+    where = crc32(str(data.resolve()).encode())
+    bank = folder / f"{data.stem}-{where:08x}-{Path(model).stem}.npz"
     if bank.exists():
         return bank
     arguments = ["--images", str(data), "--model", model, "--out", str(bank), "--at-least", str(AT_LEAST)]

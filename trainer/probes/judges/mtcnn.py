@@ -108,7 +108,7 @@ class Pyramid:
         up = max(1.0, SHORT_SIDE / min(height, width))
         self.height, self.width = round(height * up), round(width * up)
         rows, columns = scaling(height, self.height), scaling(width, self.width)
-        self.windows = Windows(rows.to(device), columns.to(device))
+        self.windows = Windows(rows, columns, device)
         #: Right and bottom.
         self.border = torch.tensor([self.width, self.height], device=device)
         self.levels = [

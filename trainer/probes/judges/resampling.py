@@ -33,10 +33,10 @@ class Windows:
     scaled to a square by means over areas; the resampled images themselves are never made.
     """
 
-    def __init__(self, rows: Tensor, columns: Tensor) -> None:
+    def __init__(self, rows: Tensor, columns: Tensor, device: torch.device) -> None:
         # Differences of sums from the start are sums over windows. Each sum is at most how much larger the
         # image becomes, so that rounding to float32 at the end loses no more than a pixel's own rounding.
-        self.rows, self.columns = _sums(rows).float(), _sums(columns).float()
+        self.rows, self.columns = (_sums(matrix).float().to(device) for matrix in (rows, columns))
 
     def crops(self, images: Tensor, which: Tensor, boxes: Tensor, to: int) -> Tensor:
         """``[K, C, to, to]``: of ``images[which[k]]`` the box ``boxes[k]``, whole numbers left, top, right
