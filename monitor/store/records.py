@@ -17,8 +17,8 @@ from monitor.store.plain import LONG, fits_int64, plain_json, plain_text
 from monitor.store.registry import Registry
 from monitor.store.schema import Attempt, Gap, Image, Mark, Run
 
-#: Epochs beyond this are none: their differences must be numbers.
-MOST_EPOCHS = 2.0**53
+#: Epochs beyond this are none: their differences must be numbers. Detectors count marks a little further.
+MOST_EPOCHS, MOST_MARKS = 2.0**53, 2**62
 #: Records that no rule reads.
 _NO_NEWS = protocol.Configure | protocol.Image | protocol.Acknowledgement | protocol.Gap
 
@@ -109,7 +109,7 @@ def _declare(intake: Intake, registry: Registry, record: protocol.Declare) -> No
 
 
 def _store_mark(intake: Intake, record: protocol.Mark) -> None:
-    if not all(map(fits_int64, (record.index, record.step, record.images_seen))):
+    if record.index > MOST_MARKS or not all(map(fits_int64, (record.step, record.images_seen))):
         intake.reject("mark", record.index, "beyond 64 bits")
         return
     epoch = record.epoch if record.epoch is not None and abs(record.epoch) <= MOST_EPOCHS else None

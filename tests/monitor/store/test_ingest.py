@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from monitor import protocol
+from monitor.alerts.judging import judge_run
 from monitor.errors import Problem
 from monitor.protocol import Batch, Points, Rejection
 from monitor.store.commands import issue_command
@@ -337,6 +338,15 @@ def test_values_that_name_a_mark_are_kept_by_mark(database: Database) -> None:
     assert values == [(0, "0.5"), (1, "NaN")]
     assert marks == {"index": [0], "step": [10], "epoch": [1.0], "images_seen": [640], "time": [NOW]}
     assert run_of(database)["epoch"] == 1.0
+
+
+def test_a_mark_behind_which_none_can_be_counted_is_refused(database: Database) -> None:
+    """A detector's cursor stands behind the last mark that it read."""
+    voice = Voice().begin().say(protocol.Mark, index=2**63 - 1, step=1)
+    assert [rejection.key for rejection in voice.send(database).receipt.rejected] == ["mark"]
+    voice.say(protocol.Mark, index=2**62, step=1).say(protocol.Mark, index=2**62 - 1, step=1)
+    assert voice.send(database).receipt.rejected == []
+    judge_run(database, "r", NOW, ["webhook"])
 
 
 def test_numbers_between_two_marks_are_no_news_to_a_judge(database: Database) -> None:
