@@ -195,8 +195,8 @@ def work(arguments: Sequence[str]) -> None:
 
 def fidelity(where: str, arguments: Sequence[str]) -> Iterator[str]:
     load_torch()
-    from trainer.fidelity.command import measured_lines  # noqa: PLC0415  as above
-    from trainer.session import trainings  # noqa: PLC0415
+    from trainer.beginning import trainings  # noqa: PLC0415  as above
+    from trainer.fidelity.command import measured_lines  # noqa: PLC0415
 
     place = Path(where) if Path(where).exists() else trainings() / where
     return measured_lines(place, arguments)
@@ -231,7 +231,8 @@ def load_torch() -> None:
 
 def resume(where: str, arguments: Sequence[str]) -> None:
     load_torch()
-    from trainer.session import run_training, trainings  # noqa: PLC0415  as above
+    from trainer.beginning import trainings  # noqa: PLC0415  as above
+    from trainer.session import run_training  # noqa: PLC0415
     from trainer.training_directory import TrainingDirectory  # noqa: PLC0415
 
     folder = Path(where) if Path(where).is_dir() else trainings() / where

@@ -108,8 +108,9 @@ def train(order: Order, lifeline: Lifeline) -> Ending:
     from trainer.cli import load_torch  # noqa: PLC0415
 
     load_torch()
+    from trainer.beginning import Assignment  # noqa: PLC0415
     from trainer.options import Options  # noqa: PLC0415
-    from trainer.session import Assignment, run_training  # noqa: PLC0415
+    from trainer.session import run_training  # noqa: PLC0415
     from trainer.stopping import MEANT  # noqa: PLC0415
 
     options = Options(
