@@ -47,6 +47,8 @@ RUNS = {
 HEALTH = 0.95
 #: Seconds between two looks.
 PAUSE = 0.5
+#: Epochs between two lines of a training, where no bar can be drawn.
+STRIDE = 20
 #: Seconds that the service may take to start, and to receive and judge the rest when training is over.
 START, SETTLE = 60, 120
 #: Seconds that a process is given to end in order.
@@ -130,10 +132,12 @@ class Training:
             if alert["id"] not in {known["id"] for known in self.alerts}:
                 tqdm.write(f"{self.name}: {alert['sentence']}")
         self.state, self.alerts = state, raised
-        self.bar.n = int(state["epoch"] or 0)
+        before, self.bar.n = self.bar.n, int(state["epoch"] or 0)
         last = {name: number(state["last"][name]) for name in ("Q", "D")}
-        self.bar.set_postfix(last | {"alerts": len(raised)}, refresh=False)
-        self.bar.refresh()
+        self.bar.set_postfix(last | {"alerts": len(raised)})
+        if self.bar.disable and self.bar.n // STRIDE > before // STRIDE:
+            told = f"epoch {self.bar.n} of {self.bar.total}, Q {last['Q']}, D {last['D']}"
+            print(f"{self.name}: {told}", flush=True)
 
     def is_training(self) -> bool:
         status = self.process.poll()
@@ -254,7 +258,7 @@ def begin(name: str, position: int, address: Address, directory: Path) -> Traini
         desc=f"{name:<{len(IS_RESCUED)}}",
         position=position,
         unit="epoch",
-        mininterval=PAUSE if sys.stderr.isatty() else 10,
+        disable=None,  # where nobody looks
     )
     return Training(name, folder, process, bar)
 
