@@ -79,7 +79,7 @@ def read_table(points: protocol.Points) -> Table:
     steps, bad_steps = _integers(points.step, rows, "step")
     times, bad_times = _floats(points.time, rows, "time")
     bad_times |= {
-        int(row): (_show(times[row]), "no moment of a calendar")
+        int(row): (_show(times[row]), "no Unix time in seconds that a calendar has")
         for row in np.flatnonzero(~is_moment(times))
         if int(row) not in bad_times
     }

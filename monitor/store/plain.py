@@ -15,8 +15,8 @@ LONG = 16384
 DEEPEST = 100
 TOO_DEEP = "(nested too deeply)"
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-#: The last second of a browser's calendar, some 270 000 years after 1970, and the first as long before.
-CALENDAR = 8.64e12
+#: Seconds on either side of 1970 that are nanoseconds in an int64, as data frames have them: until 2262.
+CALENDAR = 2.0**63 / 1e9 - 1
 
 
 def plain_text(text: str, limit: int = SHORT) -> str:
