@@ -1,5 +1,6 @@
 """S as training goes on: the weights of several networks, between generator steps and between marks."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 from . import declarations
 from .angles import WeightTrace, layers_of
 from .recorder import Series
+
+logger = logging.getLogger(__name__)
 
 #: Measured between generator steps.
 OF_STEPS: Final = ("angles", "layer_angles")
@@ -34,25 +37,57 @@ class Stability:
         self.every = given
         self.steps = {net: WeightTrace(layers[net], "device") for net in layers if given}
         self.marks = {net: WeightTrace(layers[net], "host") for net in layers if every["epoch_angles"]}
+        #: What the last step was called, and that after which weights were copied; None before the first.
+        self.last: int | None = None
+        self.copied: int | None = None
+        #: By how much the last step's number grew; None if that is not known.
+        self.stride: int | None = None
+        self.has_warned = False
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """Always the turn of a single generator step, however rarely it is measured."""
+        """Always the turn of a single generator step, however rarely it is measured: nothing, where the copy
+        is not from the step before.
+        """
         values: dict[str, Tensor] = {}
         norms: dict[str, Tensor] = {}
-        if "angles" in self._due(step):
+        due = self._due(step)
+        if due and not self._follows(step):
+            due = set()
+            self._warn(step)
+        if "angles" in due:
             for net, trace in self.steps.items():
                 turn = trace.turn()
                 values[f"angle/iter/{net}"] = turn.angle
                 values[f"weight_norm/iter/{net}"] = norms[net] = turn.norm
                 values[f"relative_update/iter/{net}"] = turn.relative_update
-        if "layer_angles" in self._due(step):
+        if "layer_angles" in due:
             for net, trace in self.steps.items():
                 turns = trace.turns()
                 values |= {f"angle/iter_layer/{net}/{layer}": turn.angle for layer, turn in turns.items()}
-        if self._due(step + 1):
+        if self.last is not None:
+            self.stride = step - self.last
+        self.last = step
+        if self.stride is None or self._due(step + self.stride):
+            self.copied = step
             for net, trace in self.steps.items():
                 trace.remember(norms.get(net))
         return values
+
+    def _follows(self, step: int) -> bool:
+        """Whether the weights were copied one step before: in the call before, as far away as usual."""
+        if self.last is None:
+            return True
+        return self.copied == self.last and self.stride in {None, step - self.last}
+
+    def _warn(self, step: int) -> None:
+        if not self.has_warned:
+            self.has_warned = True
+            logger.warning(
+                "no angle of step %d, which came after %s: call step() after every generator step, with a "
+                "step= that always grows by as much, or without",
+                step,
+                self.last,
+            )
 
     def _due(self, step: int) -> set[str]:
         return {probe for probe, every in self.every.items() if step % every == 0}
@@ -88,13 +123,15 @@ class Stability:
         return declarations.epoch_angles({net: trace.layers for net, trace in self.marks.items()})
 
     def state_dict(self) -> dict[str, Any]:
-        return {
+        traces = {
             key: {net: trace.state_dict() for net, trace in traces.items()}
             for key, traces in self._traces().items()
         }
+        return {**traces, "counted": (self.last, self.copied, self.stride)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """After the networks have theirs: what the state does not have begins from them."""
+        self.last, self.copied, self.stride = state.get("counted", (None, None, None))
         for key, traces in self._traces().items():
             for net, trace in traces.items():
                 if net in state.get(key, {}):

@@ -67,3 +67,49 @@ def test_without_angles_of_steps_no_weights_are_kept_for_them() -> None:
     assert not stability.steps
     assert list(stability.marks) == ["g"]
     assert stability.step(1) == {}
+
+
+def watched(steps: list[int], every: dict[str, int]) -> tuple[Stability, dict[int, float], dict[int, float]]:
+    """The angles that were measured, and those of the last call by the slow twin."""
+    torch.manual_seed(0)
+    net = network()
+    stability = Stability({"g": net}, {"layer_angles": None, **every, "epoch_angles": None}, everything=False)
+    measured, expected = {}, {}
+    for step in steps:
+        before = list(chain(*weights(net).values()))
+        moved({"g": net})
+        if "angle/iter/g" in (values := stability.step(step)):
+            measured[step] = values["angle/iter/g"].item()
+        expected[step] = angles_twin.angle(before, list(chain(*weights(net).values())))
+    return stability, measured, expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "has_angle"),
+    [
+        (list(range(1001, 1007)), 2, [1002, 1004, 1006]),  # a loop that goes on from its own checkpoint
+        (list(range(2, 26, 2)), 4, [4, 8, 12, 16, 20, 24]),  # a count of both networks' steps
+        ([1, 2, 3, 4, 10, 11, 12], 2, [2, 4, 12]),  # steps that were left out: 10 is six steps from 4
+        ([1, 2, 3, 7, 8, 9], 1, [1, 2, 3, 9]),
+        ([10, 23, 30, 50], 10, [10]),
+    ],
+)
+def test_an_angle_is_that_of_one_step_or_there_is_none(
+    steps: list[int], every: int, has_angle: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, measured, expected = watched(steps, {"angles": every})
+    assert list(measured) == has_angle
+    assert measured == pytest.approx({step: expected[step] for step in has_angle}, rel=1e-6)
+    is_whole = has_angle == [step for step in steps if step % every == 0]
+    assert len(caplog.records) == (0 if is_whole else 1)
+    assert is_whole or "call step() after every generator step" in caplog.text
+
+
+def test_a_restored_watch_knows_which_step_its_copy_is_from() -> None:
+    stability, *_ = watched([1, 2, 3], {"angles": 4})
+    every = {"angles": 4, "layer_angles": None, "epoch_angles": None}
+    other = Stability({"g": network()}, every, everything=False)
+    other.load_state_dict(stability.state_dict())
+    assert "angle/iter/g" in other.step(4)
+    other.load_state_dict(stability.state_dict())
+    assert not other.step(8)
