@@ -31,7 +31,7 @@ def leading_modes(mode: Tensor, quality: Tensor | None, k: int) -> Leading:
     counts = torch.bincount(mode[mode >= 0])
     largest = counts.argsort(descending=True, stable=True)[:k]
     largest = largest[counts[largest] > 0]
-    worth = torch.zeros(len(mode)) if quality is None else quality.nan_to_num(nan=-1.0)
+    worth = torch.zeros(len(mode), device=mode.device) if quality is None else quality.nan_to_num(nan=-1.0)
     best = worth.argsort(descending=True, stable=True)
     # The first in that order that has each mode.
     samples = best[(mode[best] == largest[:, None]).int().argmax(dim=1)]

@@ -27,6 +27,7 @@ def test_it_knows_digits_it_was_not_shown(judge: ClassifierJudge) -> None:
     assert quality.mean() > 0.9
     assert f"{judge.accuracy:.1%} of 360 held-out" in judge.help
     assert (judge.name, judge.m) == ("digits-classifier", 10)
+    assert "".join(judge.modes) == "0123456789"
 
 
 def test_it_is_not_taken_in_by_what_is_no_digit(judge: ClassifierJudge) -> None:

@@ -2,7 +2,6 @@ import logging
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -226,17 +225,3 @@ def test_an_image_that_is_not_finite_has_no_quality_and_no_mode(tmp_path: Path) 
 def test_bins_that_cannot_be_found_are_refused(m: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 to N bins"):
         kmeans_judge(stripes(60)[0], m=m, cache=tmp_path)
-
-
-class Labelled:
-    """A dataset of images and classes, or of what somebody else keeps beside images."""
-
-    def __init__(self, beside: Any) -> None:
-        self.images, self.labels = stripes(90, size=4, channels=1)
-        self.beside = beside
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
-        return self.images[index].clamp(-1, 1), self.beside(int(self.labels[index]))

@@ -9,6 +9,7 @@ so that the same data give the same judge, and cached under a hash of the data a
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -62,19 +63,26 @@ class ClassifierJudge:
     help: str
     #: In eval mode.
     network: nn.Module
+    #: Of images as it sees them.
     shape: torch.Size
-    m: int
+    #: What its classes are called.
+    modes: tuple[str, ...]
     #: On images it was not fitted on.
     accuracy: float
     gives_quality: bool = True
 
+    @property
+    def m(self) -> int:
+        return len(self.modes)
+
     @torch.no_grad()
     def score(self, images: Tensor) -> Scores:
-        if images.dim() != 4 or images.shape[1:] != self.shape:
+        seen = shrunk(images.float()) if images.dim() == 4 else images
+        if seen.shape[1:] != self.shape:
             wanted = ", ".join(map(str, self.shape))
             raise ValueError(f"{self.name} judges images [N, {wanted}] in [-1, 1], not {list(images.shape)}")
-        self.network.to(images.device)
-        probability, mode = softmax(self.network(shrunk(images.float())), dim=1).max(dim=1)
+        self.network.to(seen.device)
+        probability, mode = softmax(self.network(seen), dim=1).max(dim=1)
         return Scores(probability, torch.where(probability.isnan(), -1, mode))
 
 
@@ -96,6 +104,7 @@ def classifier_judge(
     *,
     name: str = "classifier",
     of: str = "the training set",
+    classes: Sequence[str] = (),
     fit: Fit | None = None,
     cache: Path | None = None,
     device: torch.device | str = "cpu",
@@ -103,7 +112,7 @@ def classifier_judge(
     """The judge of ``images`` ``[N, C, H, W]``, floats in [-1, 1] or uint8, and their ``labels`` ``[N]``.
 
     From ``cache`` (default: ganwatch in the user's cache folder) or freshly fitted on ``device`` and put
-    there.
+    there. ``classes``: what they are called, by their numbers, if not by those.
     """
     if images.dim() != 4 or labels.shape != images.shape[:1] or labels.is_floating_point():
         raise ValueError(
@@ -123,7 +132,8 @@ def classifier_judge(
     stored = cached.read()
     if stored is None:
         logger.info("fitting a classifier on %d images, for Q and D: once, then it is kept", len(images))
-        train(network.to(device), data, fit)
+        with torch.device("cpu"):  # where Adam counts its steps, whatever the loop's default
+            train(network.to(device), data, fit)
         stored = {**network.state_dict(), "accuracy": accuracy(network, data)}
         cached.write(stored)
     right = stored.pop("accuracy").item()
@@ -133,11 +143,13 @@ def classifier_judge(
         f"Judged by a convolutional classifier of {of}, right on {right:.1%} of {fit.held_out} held-out "
         "images and trained to be unsure about what is none."
     )
-    return ClassifierJudge(name, said, network, images.shape[1:], data.classes, right)
+    shape = shrunk(images[:1].float()).shape[1:]
+    modes = tuple(classes) or tuple(f"class {number}" for number in range(data.classes))
+    return ClassifierJudge(name, said, network, shape, modes, right)
 
 
 def split(images: Tensor, labels: Tensor, held_out: int) -> Split:
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0), device="cpu")
     known, unknown = order[held_out:], order[:held_out]
     return Split(images[known], labels[known], images[unknown], labels[unknown])
 

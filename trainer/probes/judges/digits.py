@@ -21,7 +21,13 @@ def digits_judge(cache: Path | None = None) -> ClassifierJudge:
     """
     images, labels = load_digits()
     return classifier_judge(
-        images, labels, name="digits-classifier", of="the handwritten digits", fit=FIT, cache=cache
+        images,
+        labels,
+        name="digits-classifier",
+        of="the handwritten digits",
+        classes="0123456789",
+        fit=FIT,
+        cache=cache,
     )
 
 

@@ -29,7 +29,8 @@ def fitted_judge(
 
     A classifier judges quality and diversity, bins judge diversity alone.
     """
-    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:MOST].sort().values
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(len(images), generator=generator, device="cpu")[:MOST].sort().values
     images, labels = images[chosen], None if labels is None else labels[chosen]
     if labels is not None and has_classes(labels):
         return classifier_judge(images, labels, cache=cache, device=device)

@@ -49,6 +49,7 @@ class KMeansJudge:
         self.embedding = embedding
         self.centres = centres
         self.m = len(centres)
+        self.modes = tuple(f"bin {number}" for number in range(self.m))
         self.help = (
             f"Judged by which of {self.m} bins a sample falls into: regions around typical real images, "
             "found by k-means."
@@ -84,7 +85,8 @@ def kmeans_judge(
         raise ValueError(
             f"k-means needs images [N, C, H, W] and from 2 to N bins, not {list(images.shape)} and m = {m}"
         )
-    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:MOST]
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(len(images), generator=generator, device="cpu")[:MOST]
     embedded = torch.cat([_embed(images[part], embedding, device) for part in torch.split(chosen, BATCH)])
     cached = Cached(name, key_of(embedded, str(m), Path(__file__)), cache)
     stored = cached.read()
@@ -101,7 +103,7 @@ def kmeans(points: Tensor, m: int) -> Tensor:
     A bin that runs empty begins again at the point that is farthest from its centre.
     """
     generator = torch.Generator().manual_seed(0)
-    centres = points[torch.randint(len(points), (1,), generator=generator)]
+    centres = points[torch.randint(len(points), (1,), generator=generator, device="cpu")]
     nearest_yet = torch.cdist(points, centres).squeeze(1).square()
     while len(centres) < m:
         # Among equal points any is as good as another.
