@@ -68,7 +68,7 @@ class Evaluator:
         self.n_real = 0 if real is None else len(real)
         self._unjudged = Here()
         if panel.judges and real is not None:
-            with self._in_full_precision(), undisturbed(sampler.G), torch.no_grad():
+            with undisturbed(sampler.G), torch.no_grad():
                 panel.ask(None, (batch.to(sampler.device) for batch in torch.split(real, BATCH)))
             if panel.room is None:
                 panel.wait(0)
@@ -99,7 +99,7 @@ class Evaluator:
         elif self.panel.judges:
             self.skipped += 1
         if n := self.n_eval if judged else self.n_grid:
-            with self._in_full_precision(), undisturbed(self.sampler.G):
+            with undisturbed(self.sampler.G):
                 (self.panel if judged else self._unjudged).ask(moment, self.sampler.batches(n))
         return {"skipped_evaluations": float(self.skipped)} if self.panel.room else {}
 
@@ -125,10 +125,6 @@ class Evaluator:
         self.panel = Here()
         unanswered, self.waiting = self.waiting, []
         return unanswered
-
-    def _in_full_precision(self) -> torch.autocast:
-        """Whatever the loop around is in."""
-        return torch.autocast(self.sampler.device.type, enabled=False)
 
     def _diversities(self, answer: Answer) -> dict[str, Diversity]:
         return {

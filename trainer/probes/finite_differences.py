@@ -72,7 +72,9 @@ def finite_differences(
 def directions_of(at: Slope, is_flat: Tensor, generator: torch.Generator) -> Tensor:
     """Unit vectors along the gradient, and random ones where it is 0."""
     shape = [len(is_flat), *[1] * (at.gradient.dim() - 1)]
-    random = torch.randn(at.gradient.shape, generator=generator).to(at.gradient, non_blocking=True)
+    random = torch.randn(at.gradient.shape, generator=generator, device="cpu").to(
+        at.gradient, non_blocking=True
+    )
     ways = torch.where(is_flat.view(shape), random, at.gradient)
     lengths: Tensor = torch.linalg.vector_norm(ways.flatten(1), dim=1)
     return ways / lengths.view(shape)

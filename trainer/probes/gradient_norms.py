@@ -79,7 +79,7 @@ def loss_gradient_norms(loss: Callable[[Tensor], Tensor], scores: Tensor, norms:
 def interpolated(real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
     """``a x + (1 - a) G(z)`` with ``a`` uniform in [0, 1] for each pair; as many as the smaller batch has."""
     n = min(len(real), len(fake))
-    a = torch.rand(n, generator=generator).to(real.device, real.dtype, non_blocking=True)
+    a = torch.rand(n, generator=generator, device="cpu").to(real.device, real.dtype, non_blocking=True)
     return torch.lerp(fake[:n], real[:n], a.view(-1, *[1] * (real.dim() - 1)))
 
 
@@ -88,7 +88,7 @@ def distribution(values: Tensor) -> Tensor:
     NaN makes them NaN.
     """
     values = values.detach().to(torch.float64)
-    at = torch.tensor(QUANTILES, dtype=torch.float64).to(values.device, non_blocking=True)
+    at = torch.tensor(QUANTILES, dtype=torch.float64, device="cpu").to(values.device, non_blocking=True)
     quantiles = torch.quantile(values, at)
     count = torch.full((1,), len(values), dtype=torch.float64, device=values.device)
     return torch.cat([quantiles, values.mean(dim=0, keepdim=True), count])

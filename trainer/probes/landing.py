@@ -10,7 +10,7 @@ def to_host(values: Tensor) -> Tensor:
     """A copy on the host, on its way: read it when a ``Landing`` made afterwards has landed."""
     if not values.is_cuda:
         return values
-    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    host = torch.empty(values.shape, dtype=values.dtype, device="cpu", pin_memory=True)
     return host.copy_(values, non_blocking=True)
 
 

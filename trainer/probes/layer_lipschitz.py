@@ -105,7 +105,7 @@ def singular_values(x: Tensor, y: Tensor, iterations: int) -> Tensor:
     if pulled is None:
         return torch.zeros(len(x), dtype=x.dtype, device=x.device)
     generator = torch.Generator().manual_seed(0)
-    v = torch.randn(x.shape, generator=generator).to(x, non_blocking=True).flatten(1)
+    v = torch.randn(x.shape, generator=generator, device="cpu").to(x, non_blocking=True).flatten(1)
     n, d = v.shape
     basis = v.new_zeros(n, 0, d)
     rows = []

@@ -4,6 +4,8 @@ fits together.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from time import monotonic
 from typing import Final
 
 import torch
@@ -11,12 +13,12 @@ from torch import Tensor, nn
 
 from .judges import Judge, seats
 from .judges.beside import Beside
-from .judges.fitted import MOST, fitted_judge
+from .judges.fitted import fitted_judge
 from .judging import Here, Panel
 from .probe import Batch, Probe, Subject
-from .real_images import draw_labelled
+from .real_images import dataset_of, draw_to_fit
 from .registry import PROBES, Every
-from .sample_grid import LatentSource, Sampler, normal_latents
+from .sample_grid import BATCH, LatentSource, Sampler, normal_latents
 from .stability import OF_STEPS
 from .undisturbed import undisturbed
 
@@ -31,6 +33,10 @@ SCHEDULE: Final[Mapping[str, Every]] = {
     "samples": "epoch",
     **{name: listed.every for name, listed in PROBES.items()},
 }
+#: Images that a judge is fitted on at most, where none is named.
+MOST: Final = 20_000
+#: Reading them is told aloud if it takes longer, in seconds.
+LONG: Final = 10.0
 #: Counted in marks alone; those of ``stability.OF_STEPS`` in steps alone, probes of the critic in either.
 OF_MARKS: Final = {"epoch_angles", "quality", "samples"}
 
@@ -79,13 +85,9 @@ def latent_source(z: int | Sequence[int] | LatentSource) -> LatentSource:
 
 
 def batch_of(given: Tensor | Sequence[Tensor]) -> Batch:
-    """Images, or a tuple or list of images and what the critic takes beside them, out of their graph: in
-    float32 or wider.
-    """
+    """Images, or a tuple or list of images and what the critic takes beside them, out of their graph."""
     images, *conditions = (given,) if isinstance(given, Tensor) else given
-    images = images.detach()
-    images = images.to(torch.promote_types(images.dtype, torch.float32))  # of a loop in mixed precision
-    return Batch(images, tuple(condition.detach() for condition in conditions))
+    return Batch(images.detach(), tuple(condition.detach() for condition in conditions))
 
 
 def sampler_of(
@@ -135,25 +137,44 @@ def panel_of(
     if subject.real is None:
         raise missing(["quality"], "real=..., images to compare with")
     if judge is None:
-        judge = fitted_judge(*draw_labelled(real, MOST, seed=0), device=samples.device)
+        judge = judge_of(real, samples.device)
     if isinstance(judge, Sequence) and not judge:
         raise missing(["quality"], "judge=..., what scores samples")
     panel = judge.open(samples.device) if isinstance(judge, Beside) else Here(seats(judge))
-    with undisturbed(subject.G), torch.no_grad():
-        for images in (samples, subject.real[:2].to(samples.device)):
-            panel.rehearse(images)
+    with ExitStack() as unless_fit:
+        unless_fit.callback(panel.close)
+        with undisturbed(subject.G), torch.no_grad():
+            for images in (samples, subject.real[:2].to(samples.device)):
+                panel.rehearse(images)
+        unless_fit.pop_all()
     return panel
 
 
-def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> None:
+def judge_of(real: object, device: torch.device) -> Judge:
+    """Fitted on ``real``. What that takes is told before."""
+    n, began = min(MOST, len(dataset_of(real))), monotonic()
+    few, _ = draw_to_fit(real, BATCH, seed=0)
+    seconds = (monotonic() - began) * n / len(few)
+    logger.log(
+        logging.WARNING if seconds > LONG else logging.INFO,
+        "no judge is given: one is fitted on %d real images, which take about %.0f s to read; judge= names "
+        "another",
+        n,
+        seconds,
+    )
+    return fitted_judge(*draw_to_fit(real, MOST, seed=0), device=device)
+
+
+def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> list[nn.Module] | None:
     """Call every probe once with two images: what does not fit is known now and not in mid-training.
 
-    A critic that wants more than images is given what the generator has beside its latents.
+    A critic that wants more than images is given what the generator has beside its latents. Returns which
+    modules the critic calls besides D; None without samples to find out from.
     """
     if subject.sampler is None:
-        return
+        return None
     images = drawn(subject.sampler, 2)
-    with undisturbed(subject.G, subject.D, subject.critic):
+    with undisturbed(*subject.called) as visit, visit.finding():
         conditions = next(subject.sampler.inputs(2))[1:]
         for name, probe in probes.items():
             problems = [problem_of(probe, Batch(images, given)) for given in dict.fromkeys(((), conditions))]
@@ -163,6 +184,7 @@ def rehearse(subject: Subject, probes: Mapping[str, Probe]) -> None:
                     "step(real=(x, y), fake=(g, y)) has beside them, and differentiable by images: "
                     f'{problems[0]}. Pass critic=..., or go without: every={{"{name}": None}}'
                 ) from problems[0]
+    return visit.found
 
 
 def problem_of(probe: Probe, batch: Batch) -> Exception | None:

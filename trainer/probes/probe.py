@@ -31,7 +31,7 @@ Score = Callable[..., Tensor]
 
 
 class Batch(NamedTuple):
-    """Images ``[N, C, H, W]`` as the critic sees them in training, detached."""
+    """Images ``[N, C, H, W]`` as the critic sees them in training, out of their graph."""
 
     images: Tensor
     #: What the critic takes beside them, such as labels.
@@ -40,6 +40,10 @@ class Batch(NamedTuple):
     def scored_by(self, critic: Score) -> Callable[[Tensor], Tensor]:
         """``critic`` as a function of these images, or of others in their places."""
         return lambda images: critic(images, *self.conditions)
+
+    def widened(self) -> "Batch":
+        """In float32, if it comes from a loop in mixed precision."""
+        return Batch(self.images.to(torch.promote_types(self.images.dtype, torch.float32)), self.conditions)
 
     def first(self, n: int) -> "Batch":
         """Its first ``n`` images, or all, if there are fewer."""
@@ -71,6 +75,11 @@ class Subject:
     real: Tensor | None = None
 
     @property
+    def called(self) -> tuple[object, ...]:
+        """What probes call."""
+        return self.G, self.D, self.critic
+
+    @property
     def is_normalized(self) -> bool:
         return self.critic is not self.D
 
@@ -88,8 +97,8 @@ class Probe(ABC):
     def measure(self, real: Batch, fake: Batch) -> Mapping[str, Tensor]:
         """By series: tensors without dimensions, or for a distribution the fields of ``distribution``.
 
-        Called with the last real and generated batch, inside ``undisturbed``: whatever it calls is put back.
-        It must not wait for the device, so no ``item``, no ``cpu``.
+        Called with the last real and generated batch, in float32 or wider, inside ``undisturbed``: whatever
+        it calls is put back. It must not wait for the device, so no ``item``, no ``cpu``.
         """
 
     def rehearse(self, real: Batch, fake: Batch) -> None:

@@ -35,7 +35,8 @@ class Sampler:
         """What G takes for ``n`` images, batch by batch, the same every time."""
         generator = torch.Generator().manual_seed(self.seed)
         for start in range(0, n, BATCH):
-            drawn = self.latents(min(BATCH, n - start), generator)
+            with torch.device("cpu"):  # where the generator is, whatever the loop's default
+                drawn = self.latents(min(BATCH, n - start), generator)
             inputs = drawn if isinstance(drawn, tuple) else (drawn,)
             yield tuple(value.to(self.device, non_blocking=True) for value in inputs)
 
@@ -48,7 +49,7 @@ class Sampler:
 
 def normal_latents(shape: Sequence[int]) -> LatentSource:
     """``z ~ N(0, I)`` of ``shape``, drawn on the CPU so that every device sees the same."""
-    return lambda n, generator: torch.randn(n, *shape, generator=generator)
+    return lambda n, generator: torch.randn(n, *shape, generator=generator, device="cpu")
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import torch
 from torch import Tensor
 
 #: What part of its scale a bounded score may use up.
@@ -40,8 +41,7 @@ class Limits:
 
 def saturated(scores: Tensor, limits: Limits, *, is_real: bool) -> Tensor:
     """The share of ``scores`` ``[N]`` beyond ``limits``, without dimensions. A NaN is beyond no limit."""
-    beyond = scores != scores  # noqa: PLR0124  all False, but for NaN
-    beyond = beyond & False
+    beyond = torch.zeros_like(scores, dtype=torch.bool)
     if limits.bound is not None:
         beyond = beyond | (scores.abs() > NEARLY_ALL * limits.bound)
     if limits.margin is not None:

@@ -14,7 +14,7 @@ warning, and never the training.
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,7 +55,8 @@ class Watch:
     G, D:       the trained networks, also inside DistributedDataParallel or torch.compile. Of several
                 processes one watches.
     run:        what ``monitor.init`` returns, or anything with ``log`` and ``log_images``.
-    critic:     what the loss sees of D, called with images (a normalized critic). Default: D itself.
+    critic:     what the loss sees of D, called with images: a normalized critic, a module or a function that
+                may call others besides D. Default: D itself.
     generator_loss: what the generator minimizes, of the critic's scores of its samples, [N] -> [N] or [].
     saturation: where scores end to matter (``saturation.Limits``), for the share of those beyond.
     G_ema:      the generator that is sampled and judged. Default: G.
@@ -116,18 +117,22 @@ class Watch:
         self.probes = {name: listed.make(self.subject) for name, listed in PROBES.items() if self.every[name]}
         self.batches: tuple[Batch, Batch] | None = None
         self.evaluator: Evaluator | None = None
-        if self.subject.sampler and (self.every["quality"] or self.every["samples"]):
-            panel = panel_of(judge, self.subject, real, self.every)
-            self.evaluator = Evaluator(
-                self.subject.sampler,
-                panel,
-                self.subject.real,
-                n_eval,
-                n_grid if self.every["samples"] else 0,
-            )
-        rehearse(self.subject, self.probes)
-        for series in self._series():
-            self.recorder.declare(series)
+        with ExitStack() as unless_made:
+            if self.subject.sampler and (self.every["quality"] or self.every["samples"]):
+                panel = panel_of(judge, self.subject, real, self.every)
+                unless_made.callback(panel.close)
+                self.evaluator = Evaluator(
+                    self.subject.sampler,
+                    panel,
+                    self.subject.real,
+                    n_eval,
+                    n_grid if self.every["samples"] else 0,
+                )
+            #: Modules that the critic calls besides D; None until it has been called.
+            self.others = rehearse(self.subject, self.probes)
+            for series in self._series():
+                self.recorder.declare(series)
+            unless_made.pop_all()
         self.recorder.before_finish(self.finish)
 
     def step(
@@ -140,7 +145,8 @@ class Watch:
         """After every generator step, with the last real and generated batch.
 
         A batch is images, or with what the critic takes beside them: ``real=(x, y), fake=(g, y)``. ``step``
-        counts from 1, by itself if not given.
+        counts from 1, by itself if not given. If it is given, from one call to the next it grows by as much
+        as ever: a turn of the weights over another stretch is not measured.
         """
         self.steps = self.steps + 1 if step is None else step
         with self._survives("angles"):
@@ -259,8 +265,12 @@ class Watch:
     def _measured(self, name: str) -> Mapping[str, Tensor]:
         if self.batches is None:
             raise missing([name], "a step(real=x, fake=g) before the first epoch()")
-        with undisturbed(self.subject.G, self.subject.D, self.subject.critic):
-            return self.probes[name].measure(*self.batches)
+        real, fake = (batch.widened() for batch in self.batches)
+        with undisturbed(*self.subject.called, *(self.others or ())) as visit:
+            with visit.finding() if self.others is None else nullcontext():
+                values = self.probes[name].measure(real, fake)
+            self.others = visit.found if self.others is None else self.others
+        return values
 
     def _series(self) -> Iterator[Series]:
         yield from self.stability.of_steps()

@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 
 from tests.trainer.probes.benched import Quadrants
 from tests.trainer.probes.notebook import Notebook
-from tests.trainer.probes.test_watch import OFTEN, REAL, Training, Z, train
+from tests.trainer.probes.test_watch import OFTEN, REAL, Training, Z, plain, train
 from trainer.probes import Watch
 from trainer.probes.registry import PROBES
 
@@ -152,6 +152,52 @@ def test_a_critic_is_taken_out_of_its_wrapping_too() -> None:
     watch = training.watch(Notebook(), critic=wrap(critic))
     assert watch.subject.critic is critic
     assert not training.watch(Notebook(), critic=wrap(training.D)).subject.is_normalized
+
+
+class Headed(Training):
+    """Whose critic is a function of more than D, and of D in its wrapping."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: nn.parallel.DistributedDataParallel(plain()))
+        head = self.head = nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1))
+        self.critic = lambda x: head(self.D(x)[:, None])
+
+    def bits(self) -> list[Tensor]:
+        return [*super().bits(), *(value.clone() for value in self.head.state_dict().values())]
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("changes", [{}, {"z": None, "every": {"quality": None, "samples": None}}])
+def test_what_a_critic_calls_besides_d_is_not_disturbed(changes: dict[str, Any]) -> None:
+    alone = Headed()
+    train(alone, None, 6)
+    watched = Headed()
+    every = dict.fromkeys(PROBES, 2) | changes.pop("every", {})
+    watch = watched.watch(Notebook(), every=every, **changes)
+    train(watched, watch, 6)
+    assert all(torch.equal(a, b) for a, b in zip(alone.bits(), watched.bits(), strict=True))
+    assert all(module.training for module in watched.head.modules())
+    assert watch.probes.keys() == PROBES.keys()
+
+
+@pytest.mark.parametrize("labels", [None, torch.arange(50) % 2])
+def test_another_default_device_changes_nothing(labels: Tensor | None) -> None:
+    """One without data: whatever of ours did not say where it is would fail."""
+    real = REAL if labels is None else torch.utils.data.TensorDataset(REAL, labels)
+    here, there = Notebook(), Notebook()
+    for book, device in ((here, "cpu"), (there, "meta")):
+        training = Training()
+        x, fake = training.step()
+        with torch.device(device):
+            every = dict.fromkeys([*PROBES, "layer_angles"], 1)
+            watch = training.watch(book, real=real, judge=None, every=every)
+            watch.step(real=x, fake=fake)
+            watch.epoch()
+    assert {
+        "lipschitz/constant",
+        "quality/classifier" if labels is not None else "diversity/kmeans",
+    } <= here.names()
+    assert there.points == here.points
 
 
 def test_labels_that_a_critic_needs_and_nobody_gives_are_asked_for() -> None:

@@ -15,6 +15,7 @@ from tests.trainer.probes.benched import Doomed, Held, Quadrants, Unwilling, Was
 from tests.trainer.probes.notebook import Notebook
 from tests.trainer.probes.test_watch import REAL, Training, train
 from trainer.probes import Beside
+from trainer.probes.judges import beside
 from trainer.probes.judges.beside import JudgesBeside
 
 ROOT = Path(__file__).parents[3]
@@ -163,6 +164,56 @@ def test_what_does_not_work_there_is_refused_before_the_first_step(judge: Any, s
     with pytest.raises((TypeError, ValueError)) as refused:
         Training().watch(Notebook(), judge=Beside(judge))
     assert says in str(refused.value)
+
+
+def test_no_process_stays_of_a_watch_that_cannot_be_made() -> None:
+    before = set(beside._open)
+    with pytest.raises(ValueError, match="division by zero"):
+        Training().watch(Notebook(), judge=Beside(Quadrants()), critic=lambda _: 1 / 0)
+    (judges,) = set(beside._open) - before
+    assert judges.process.poll() is not None
+
+
+KILLED = """
+import os, sys, torch
+from torch import nn
+from trainer.probes import Beside, Watch
+from tests.trainer.probes.benched import Quadrants
+
+class Run:
+    def log(self, values, step): pass
+    def log_images(self, name, images, step): pass
+
+G = nn.Sequential(nn.Linear(4, 16), nn.Unflatten(1, (1, 4, 4)))
+D = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+watch = Watch(G, D, Run(), real=torch.rand(8, 1, 4, 4), judge=Beside(Quadrants()), z=4, n_eval=8)
+worker = os.fork()  # as a loader does, with the pipe to the judges open
+if not worker:
+    os.close(2)
+    sys.stdin.read()
+    os._exit(0)
+print(worker, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_judges_do_not_outlive_a_training_that_is_killed_though_a_worker_holds_their_pipe() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as training:
+        assert training.stdout
+        assert training.stderr
+        assert training.stdin
+        assert int(training.stdout.readline())
+        training.kill()
+        # The judges have it too, and the worker has not: it ends when they do.
+        said = training.stderr.read()
+        assert b"Error" not in said
+        training.stdin.close()  # ends the worker
 
 
 SCRIPT = """

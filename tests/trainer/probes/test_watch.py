@@ -16,7 +16,7 @@ import monitor
 from tests.reference import angles_twin, distribution_twin, diversity_twin
 from tests.trainer.probes.benched import Quadrants
 from tests.trainer.probes.notebook import Bare, Notebook
-from tests.trainer.probes.test_angles import Largest
+from tests.trainer.probes.test_angles import Largest, Operations
 from trainer.critics import GradientNormalizedCritic
 from trainer.probes import Watch
 from trainer.probes.critic_declarations import SIDES
@@ -431,21 +431,34 @@ def test_a_probe_that_the_checkpoint_did_not_have_begins_from_the_weights_as_the
     assert run.series("angle/epoch/g") == [0.0]
 
 
+class Silent(Notebook):
+    """Reads nothing of what it is told."""
+
+    def log(self, values: Any, *, step: int, mark: int | None = None) -> None:
+        pass
+
+    def log_distribution(self, name: str, values: Any, *, step: int, mark: int | None = None) -> None:
+        pass
+
+
 def test_a_measured_step_waits_for_no_number() -> None:
     training = Training()
-
-    class Silent(Notebook):
-        def log(self, values: Any, *, step: int, mark: int | None = None) -> None:
-            pass
-
-        def log_distribution(self, name: str, values: Any, *, step: int, mark: int | None = None) -> None:
-            pass
-
-    watch = training.watch(Silent(), every={**OFTEN, "gradient_norms": 1})
+    watch = training.watch(Silent(), every=dict.fromkeys([*PROBES, "layer_angles"], 1))
     real, fake = training.step()
     with Largest() as seen:
         watch.step(real=real, fake=fake)
     assert not seen.has_waited
+    assert watch.probes.keys() == PROBES.keys()
+
+
+def test_a_step_at_which_nothing_is_due_costs_nothing() -> None:
+    training = Training()
+    every = {**OFTEN, "angles": None, "layer_angles": None}
+    watch = training.watch(Silent(), every=every)
+    real, fake = (images.bfloat16() for images in training.step())
+    with Operations() as seen:
+        watch.step(real=real, fake=fake)
+    assert {*seen.names} <= {"aten.detach.default"}
 
 
 def test_a_run_needs_no_more_than_log_and_log_images() -> None:

@@ -9,7 +9,8 @@ on.
 
 The process is a fresh interpreter and never runs the training script: judges, or the function that makes
 them, come from modules that can be imported. It ignores the signals that end a training (what is queued is
-still answered) and ends when the training process does, however that ends.
+still answered) and ends when the training process does, however that ends. What is not answered when a
+training is killed outright is lost: two evaluations at most.
 """
 
 import atexit
@@ -114,9 +115,11 @@ class JudgesBeside:
         self.pending = 0
         try:
             portraits = _call(self.process, (luggage, str(device)))
-        except GoneError as problem:
+        except BaseException as problem:
             self._kill()
-            raise ValueError(f"the judges cannot be made in a process of their own: {problem}") from None
+            if isinstance(problem, GoneError):
+                raise ValueError(f"the judges cannot be made in a process of their own: {problem}") from None
+            raise
         self.judges: Sequence[Described] = [Portrait(*portrait) for portrait in portraits]
         # It holds no reference to this object, or nobody could forget it.
         self._thread = threading.Thread(
@@ -133,7 +136,6 @@ class JudgesBeside:
         self.wait(math.inf)
         (answer,) = self.answers()
         if answer.problem:
-            self.close()
             raise ValueError(answer.problem)
         for judge in self.judges:
             check(judge, answer.scores[judge.name], len(images))

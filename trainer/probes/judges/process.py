@@ -1,21 +1,27 @@
 """The process that judges beside a training: ``python -m trainer.probes.judges.process``, see ``beside.py``.
 
 It reads pickled questions from its standard input and answers each on its standard output: first where to
-judge and with which judges, then batches of images. It ends when it is asked None, or nothing any more.
+judge and with which judges, then batches of images. It ends when it is asked None, or nothing any more, or
+when whoever started it has ended.
 """
 
 import os
 import pickle
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from . import Judge, Scores, joined, mode_names, seats
+
+#: How often it looks whether the training is still there, in seconds.
+LOOKS: Final = 1.0
 
 Batches = list[NDArray[np.float32]]
 #: Quality and mode.
@@ -56,7 +62,15 @@ def _arrays(scores: Scores) -> Arrays:
     return quality, mode
 
 
+def end_with(parent: int) -> None:
+    """The pipe alone does not tell: forked workers of a training that was killed may hold it open."""
+    while os.getppid() == parent:
+        time.sleep(LOOKS)
+    os._exit(1)
+
+
 def main() -> None:
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     # The signals that end a training reach its whole group; what is queued is to be answered all the same.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
