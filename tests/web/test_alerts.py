@@ -171,6 +171,9 @@ def test_a_run_that_obeys_is_rolled_back_only_after_asking(
     assert command["kind"] == "rollback"
     assert command["parameters"]["onset_step"] == 225
     assert command["parameters"]["alert"] == alerts_of(service, run)[0]["id"]
+    run.acknowledge(command["id"], "failed", "no checkpoint is left")
+    expect(page.get_by_text("It could not go back: no checkpoint is left")).to_be_visible()
+    expect(part(page, "rescue")).to_be_visible()
 
 
 def test_a_run_that_obeys_no_rollback_has_no_rescue_button(page: Page, collapsed: Run) -> None:

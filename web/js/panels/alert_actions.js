@@ -117,7 +117,7 @@ function dismissal(alert, changed) {
   return button("False alarm", { class: "quiet", part: PART.dismiss }, () => say(alert, "dismiss"), changed);
 }
 
-/** @typedef {{kind: string, attempt?: number, expires?: number, outcome?: string | null}} Command */
+/** @typedef {{kind: string, attempt?: number, expires?: number, outcome?: string | null, detail?: string}} Command */
 
 /**
  * @param {Alert} alert
@@ -130,11 +130,8 @@ function rescue(alert, run, commands, place, changed) {
   const { onset_step: onset } = alert;
   const isOpen = alert.state !== "resolved" && alert.rule === "turning-point" && alert.attempt === run.attempt;
   if (run.state !== "running" || !run.commands.includes("rollback") || onset === null || !isOpen) return null;
-  if (
-    commands.some(
-      (one) => one.kind === "rollback" && !one.outcome && one.attempt === run.attempt && (one.expires ?? 0) > now(),
-    )
-  )
+  const asked = commands.filter((one) => one.kind === "rollback" && one.attempt === run.attempt);
+  if (asked.some((one) => !one.outcome && (one.expires ?? 0) > now()))
     return el("span", { class: "done" }, "Asked to roll back; waiting for its next safe point");
   const { remedy, refused } = run.rescue;
   if (refused) return el("span", { class: "done" }, refused);
@@ -151,12 +148,15 @@ function rescue(alert, run, commands, place, changed) {
     });
     if (yes) await command(run.id, "rollback", { onset_step: onset, alert: alert.id });
   };
-  return button(
+  const ask = button(
     remedy && remedy !== "rollback" ? "Rescue…" : "Roll back…",
     { class: "danger", part: PART.rescue },
     act,
     changed,
   );
+  const last = asked.at(-1);
+  if (last?.outcome !== "failed") return ask;
+  return el("span", {}, ask, el("span", { class: "done" }, " It could not go back: ", foreign(last.detail ?? "")));
 }
 
 export class AlertActions {
