@@ -39,6 +39,7 @@ def list_runs(
     *,
     project: str | None = None,
     state: Literal["running", "finished", "failed", "lost"] | None = None,
+    archived: bool | None = None,
     q: Annotated[str | None, Query(max_length=LONGEST, description=FILTER_HELP)] = None,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -46,7 +47,13 @@ def list_runs(
     with service.database.read() as connection:
         condition = filter_runs(connection, q, service.clock()) if q else None
         found = runs.list_runs(
-            connection, project=project, state=state, condition=condition, cursor=cursor, limit=limit
+            connection,
+            project=project,
+            state=state,
+            archived=archived,
+            condition=condition,
+            cursor=cursor,
+            limit=limit,
         )
     return Json(found)
 

@@ -30,10 +30,13 @@ _FRAME = """<!doctype html>
     }}
   }}
   body {{ margin: 0; background: var(--paper); color: var(--ink); }}
-  header {{ padding: .9rem 2rem; border-bottom: 1px solid var(--line); background: var(--surface); }}
+  header {{
+    padding: .9rem clamp(1rem, 2.2vw, 2rem); border-bottom: 1px solid var(--line);
+    background: var(--surface);
+  }}
   header a {{ font-weight: 700; color: inherit; text-decoration: none; }}
   main {{
-    max-width: 34rem; margin: 14vh auto 0; padding: 1.5rem 1.75rem; box-sizing: border-box;
+    width: min(34rem, 100% - 2rem); margin: 14vh auto 0; padding: 1.5rem 1.75rem; box-sizing: border-box;
     border: 1px solid var(--line); border-radius: 10px; background: var(--surface);
   }}
   h1 {{ margin: 0 0 .5rem; font-size: 1.4rem; line-height: 1.3; }}

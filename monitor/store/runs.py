@@ -28,6 +28,7 @@ def list_runs(
     *,
     project: str | None = None,
     state: str | None = None,
+    archived: bool | None = None,
     condition: ColumnElement[bool] | None = None,
     cursor: str | None = None,
     limit: int = 50,
@@ -38,6 +39,8 @@ def list_runs(
         conditions.append(Run.project == plain_text(project))
     if state is not None:
         conditions.append(Run.state == plain_text(state))
+    if archived is not None:
+        conditions.append(Run.archived.is_(archived))
     if condition is not None:
         conditions.append(condition)
     if cursor is not None:

@@ -64,6 +64,24 @@ def test_a_turn_is_named_among_several_runs(page: Page, begin: Begin) -> None:
     expect(diversity.locator(".annotation-text").filter(has_text="turned")).to_have_count(1)
 
 
+def test_of_more_runs_than_can_be_told_apart_the_rest_is_named_and_one_can_be_hidden(
+    page: Page, begin: Begin
+) -> None:
+    runs = [begin(f"sweep-{i:02}") for i in range(12)]
+    for run in runs:
+        run.log({"loss": 1.0}, step=1)
+        finish(run)
+    page.goto("/compare?" + "&".join(f"run={run.id}" for run in runs))
+    expect(page.locator(".chip.gone")).to_have_text("2 more left out: 10 are the most")
+    labels = wait_until_drawn(page, "loss").locator(".readout .label")
+    expect(labels).to_have_text([f"…{i:02}" for i in range(10)])
+    page.get_by_role("button", name="Draw sweep-03").click()
+    expect(labels).to_have_count(9)
+    page.reload()
+    expect(page.get_by_role("button", name="Draw sweep-03")).to_have_attribute("aria-pressed", "false")
+    expect(labels).to_have_count(9)
+
+
 def _open(page: Page, *runs: Run) -> None:
     page.goto("/compare?" + "&".join(f"run={run.id}" for run in runs))
     expect(page.locator(".chip")).to_have_count(len(runs))

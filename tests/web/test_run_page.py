@@ -194,7 +194,7 @@ def test_smoothing_draws_an_average_and_keeps_what_was_logged(page: Page, collap
     wait_until_drawn(page, "loss")
     drawn = """() => document.querySelector('[data-chart="loss"] .js-plotly-plot').data
       .filter(({ meta }) => meta.series === "loss/d")
-      .map(({ meta, y }) => [meta.part, y.slice(1).reduce((way, value, i) => way + Math.abs(value - y[i]), 0)])"""
+      .map(({ meta, y }) => [meta.part, y.slice(1).reduce((sum, v, i) => sum + Math.abs(v - y[i]), 0)])"""
     ways = dict(page.evaluate(drawn))
     assert ways["smoothed"] < ways["mean"] / 3
     page.get_by_role("slider", name="Smoothing").fill("0")

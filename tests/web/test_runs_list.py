@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from monitor import Run
 from tests.monitor.api.running import Running, run_service
 from tests.web.conftest import Begin, OpenPage
-from tests.web.selectors import chart, part, row, until
+from tests.web.selectors import chart, open_run, part, row, until
 from tests.web.trainings import Training, finish, train
 
 pytestmark = pytest.mark.browser
@@ -147,3 +147,44 @@ def _last_drawn_x(page: Page) -> float:
 def _short(run: Run) -> Run:
     train(run, epochs=3)
     return run
+
+
+def test_runs_are_sorted_by_what_a_column_says(page: Page, begin: Begin) -> None:
+    for name, level in (("sort low", 0.1), ("sort high", 0.9), ("sort none", None), ("sort mid", 0.5)):
+        run = begin(name)
+        if level is not None:
+            run.declare("quality/mine", role="Q")
+            run.log({"quality/mine": level}, step=1)
+        finish(run)
+    page.goto("/?q=sort")
+    names = page.locator(".run-name")
+    expect(names).to_have_text(["sort mid", "sort none", "sort high", "sort low"])
+    head = page.get_by_role("button", name="Quality Q")
+    head.click()
+    expect(names).to_have_text(["sort high", "sort mid", "sort low", "sort none"])
+    expect(page.locator('th[aria-sort="descending"]')).to_have_text("Quality Q")
+    head.click()
+    expect(names).to_have_text(["sort low", "sort mid", "sort high", "sort none"])
+    page.reload()
+    expect(names.first).to_have_text("sort low")
+    head.click()
+    expect(names.first).to_have_text("sort mid")
+
+
+def test_a_run_is_renamed_tagged_noted_and_archived_on_its_page(page: Page, begin: Begin) -> None:
+    run = begin("as it was called")
+    finish(run)
+    open_run(page, run.id)
+    part(page, "edit").click()
+    page.get_by_role("textbox", name="Name").fill("as it is called")
+    page.get_by_label("Tags").fill("kept, baseline, kept")
+    page.get_by_label("Notes").fill("batch norm was off\nrerun with seed 4")
+    page.get_by_label("Archived").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("as it is called")
+    expect(part(page, "notes")).to_have_text("batch norm was off\nrerun with seed 4")
+    expect(page.locator(".facts .tag")).to_have_text(["kept", "baseline"])
+    page.goto("/?q=called")
+    expect(page.get_by_text("No run matches.")).to_be_visible()
+    page.get_by_role("button", name="archived").click()
+    expect(row(page, run.id)).to_contain_text("as it is called")

@@ -75,10 +75,10 @@ async function get(path, signal) {
   return body;
 }
 
-/** @template T @param {string} path @param {unknown} body @returns {Promise<T>} */
-async function post(path, body) {
+/** @template T @param {string} path @param {unknown} body @param {"POST" | "PATCH"} method @returns {Promise<T>} */
+async function post(path, body, method = "POST") {
   const response = await ask(path, {
-    method: "POST",
+    method,
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
@@ -100,13 +100,22 @@ export function query(values) {
 const of = (run) => `/runs/${encodeURIComponent(run)}`;
 
 /**
- * @param {{project?: string, state?: string, q?: string, cursor?: string | null, limit?: number}} filter
+ * @param {{project?: string, state?: string, archived?: string, q?: string, cursor?: string | null, limit?: number}} filter
  * @param {AbortSignal} [signal]
  * @returns {Promise<{runs: RunSummary[], next: string | null}>}
  */
 export const listRuns = (filter, signal) => get(`/runs${query(filter)}`, signal);
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<Run>} */
 export const getRun = (run, signal) => get(of(run), signal);
+/**
+ * What people may change of a run.
+ * @param {string} run
+ * @param {{name: string, tags: string[], notes: string, archived: boolean}} change
+ * @returns {Promise<Run>}
+ */
+export const changeRun = (run, change) => post(of(run), change, "PATCH");
+/** @param {string} run @param {"csv" | "parquet"} format */
+export const exportUrl = (run, format) => `${ROOT}${of(run)}/export?format=${format}`;
 /** @param {string} run @param {AbortSignal} [signal] @returns {Promise<{series: Series[]}>} */
 export const getSeries = (run, signal) => get(`${of(run)}/series`, signal);
 /**

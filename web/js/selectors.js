@@ -33,6 +33,9 @@ export const PART = {
   extremes: "extremes",
   leading: "leading",
   details: "details",
+  edit: "edit",
+  editing: "editing",
+  notes: "notes",
   picker: "picker",
 };
 

@@ -12,6 +12,8 @@
  * @property {RunState} state
  * @property {string} message
  * @property {string[]} tags
+ * @property {string} notes
+ * @property {boolean} archived Kept, and left out of the list.
  * @property {number} created Unix seconds, as all times are.
  * @property {number} last_seen
  * @property {number | null} ended

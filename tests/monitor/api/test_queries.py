@@ -147,6 +147,9 @@ def test_a_run_can_be_renamed_tagged_noted_and_archived(client: httpx.Client) ->
     assert client.patch("/api/v1/runs/changed", json={}).json()["name"] == "<b>bold</b>"
     assert client.patch("/api/v1/runs/changed", json={"name": ""}).status_code == 422
     assert client.patch("/api/v1/runs/changed", json={"tags": [1]}).status_code == 422
+    for archived, listed in (("true", True), ("false", False)):
+        runs = client.get("/api/v1/runs", params={"archived": archived}).json()["runs"]
+        assert ("changed" in [run["id"] for run in runs]) is listed
 
 
 def test_a_deleted_run_is_gone(client: httpx.Client) -> None:

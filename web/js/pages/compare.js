@@ -8,31 +8,31 @@
  */
 import * as api from "../api.js";
 import { refused } from "../connection.js";
-import { el, foreign, picture, printable, replace } from "../dom.js";
+import { el, foreign, replace } from "../dom.js";
 import { comparisonsOf } from "../charts/compare.js";
 import { thinned, turnsAmongRuns } from "../charts/turns.js";
 import { Board } from "../panels/board.js";
+import { LISTED } from "../panels/chart.js";
+import { chipOf } from "../panels/chip.js";
 import { RestOfCharts } from "../panels/rest.js";
 import { Picker } from "../panels/picker.js";
 import { Toolbar } from "../panels/toolbar.js";
-import { stateBadge } from "../panels/state.js";
 import { Axis } from "../state/axis.js";
 import { Cursor } from "../state/cursor.js";
 import { BUCKETS, Feed } from "../state/feed.js";
-import { coloursOf } from "../state/palette.js";
+import { coloursOf, MOST_RUNS } from "../state/palette.js";
 import { Moment } from "../state/moment.js";
-import { namesApart } from "../state/names.js";
+import { namesApart, withoutPrefix } from "../state/names.js";
 import * as scales from "../state/scales.js";
 import * as smoothing from "../state/smoothing.js";
 import * as url from "../state/url.js";
 import { tellTrouble } from "../troubles.js";
 
-const MOST_RUNS = 10;
-const CROSS = "M4 4l8 8M12 4l-8 8";
-
 export class ComparePage {
   /** @type {Loaded[]} */ #loaded = [];
   /** @type {string[]} */ #missing = [];
+  /** Runs that were asked for beyond the most. */ #beyond = 0;
+  /** Runs whose lines are not drawn. */ #hidden = new Set(url.readAll("hide"));
   /** @type {Board | null} */ #board = null;
   /** @type {RestOfCharts | null} */ #rest = null;
   title = "Compare";
@@ -79,6 +79,7 @@ export class ComparePage {
   async #load(ids) {
     const known = new Map(this.#loaded.map((one) => [one.run.id, one]));
     const wanted = [...new Set(ids)].slice(0, MOST_RUNS);
+    this.#beyond = new Set(ids).size - wanted.length;
     const answers = await Promise.allSettled(wanted.map((id) => known.get(id) ?? this.#loadRun(id)));
     const failed = answers.find(
       (answer) =>
@@ -111,6 +112,14 @@ export class ComparePage {
     return this.#load(ids).then(this.runsChanged, (error) => tellTrouble(error, this.signal));
   }
 
+  /** @param {string} id */
+  #toggle(id) {
+    if (!this.#hidden.delete(id)) this.#hidden.add(id);
+    url.write({ hide: [...this.#hidden] });
+    this.#rebuild();
+    /** @type {HTMLElement | null} */ (this.chips.querySelector(`[data-show="${CSS.escape(id)}"]`))?.focus();
+  }
+
   /** All runs on the same axis: epochs only where every run has them. */
   #axes() {
     const kind =
@@ -131,8 +140,14 @@ export class ComparePage {
     const names = namesApart(this.#loaded.map(({ run }) => run));
     replace(
       this.chips,
-      ...this.#loaded.map(({ run }, i) => this.#chip(run, names[i], colours[i])),
+      ...this.#loaded.map(({ run }, i) =>
+        chipOf(
+          { run, name: names[i], colour: colours[i], isShown: !this.#hidden.has(run.id) },
+          { toggle: () => this.#toggle(run.id), remove: () => this.#set(this.runs.filter((id) => id !== run.id)) },
+        ),
+      ),
       ...this.#missing.map((id) => el("li", { class: "chip gone" }, foreign(id), " does not exist")),
+      this.#beyond > 0 && el("li", { class: "chip gone" }, `${this.#beyond} more left out: ${MOST_RUNS} are the most`),
     );
     this.picker.show(this.runs, this.#loaded.length >= MOST_RUNS);
     this.toolbar.element.hidden = !this.#loaded.length;
@@ -144,43 +159,22 @@ export class ComparePage {
       return;
     }
     this.toolbar.show(this.#loaded[0].source.axis, this.zoomed);
-    this.charts.style.setProperty("--runs", String(this.#loaded.length));
+    const shown = this.#loaded.filter(({ run }) => !this.#hidden.has(run.id)).length;
+    this.charts.style.setProperty("--rows", String(shown > LISTED ? Math.ceil(shown / 2) : shown));
     const stage = this.#stage(colours);
-    const { core, rest } = comparisonsOf(
-      this.#loaded.map(({ run, series }, source) => ({
-        name: names[source],
-        series: run.state === "running" ? series : series.filter(({ count }) => count > 0),
-        source,
-        colour: colours[source],
-      })),
-    );
+    const labels = names.length > LISTED ? withoutPrefix(names) : names;
+    const compared = this.#loaded.map(({ run, series }, source) => ({
+      name: labels[source],
+      series: run.state === "running" ? series : series.filter(({ count }) => count > 0),
+      source,
+      colour: colours[source],
+    }));
+    const { core, rest } = comparisonsOf(compared.filter((_, i) => !this.#hidden.has(this.runs[i])));
     this.#board = new Board(stage, "Charts");
     this.#rest = new RestOfCharts(stage);
     this.#board.show(core);
     this.#rest.show(rest, !core.length);
     replace(this.charts, this.#board.element, this.#rest.element);
-  }
-
-  /** @param {Run} run @param {string} name @param {number} colour */
-  #chip(run, name, colour) {
-    const remove = el(
-      "button",
-      {
-        type: "button",
-        class: "quiet icon",
-        "aria-label": `Remove ${printable(name)}`,
-        on: { click: () => this.#set(this.runs.filter((id) => id !== run.id)) },
-      },
-      picture(CROSS),
-    );
-    return el(
-      "li",
-      { class: "chip" },
-      el("i", { class: "swatch", style: `--swatch: var(--run-${colour})`, "aria-hidden": "true" }),
-      el("a", { href: `/runs/${encodeURIComponent(run.id)}` }, foreign(name)),
-      stateBadge(run.state),
-      remove,
-    );
   }
 
   /** @param {number[]} colours @returns {import("../panels/chart.js").Stage} */
@@ -204,7 +198,9 @@ export class ComparePage {
   /** @param {number[]} colours */
   #turns(colours) {
     const [low, high] = this.zoomed ?? this.#whole;
-    const all = this.#loaded.flatMap(({ alerts, source }, i) => turnsAmongRuns(alerts, source.axis, colours[i]));
+    const all = this.#loaded.flatMap(({ run, alerts, source }, i) =>
+      this.#hidden.has(run.id) ? [] : turnsAmongRuns(alerts, source.axis, colours[i]),
+    );
     return thinned(
       all.filter(({ x }) => x >= low && x <= high),
       high - low,

@@ -3,15 +3,17 @@ import * as api from "../api.js";
 import { refused } from "../connection.js";
 import { el, replace, setText } from "../dom.js";
 import { plural } from "../format.js";
+import { RunOrder } from "../panels/run_order.js";
 import { RunRow } from "../panels/run_row.js";
 import { PART } from "../selectors.js";
 import * as url from "../state/url.js";
+import { MOST_RUNS } from "../state/palette.js";
 import { tellTrouble } from "../troubles.js";
 import { noRuns } from "./no_runs.js";
 
 /** @typedef {import("../types.js").RunSummary} RunSummary */
 
-const STATES = ["running", "finished", "failed", "lost"];
+const STATES = ["running", "finished", "failed", "lost", "archived"];
 const PAGE = 50;
 const MOST_PAGES = 20;
 const TYPING_MS = 180;
@@ -67,31 +69,11 @@ export class RunsPage {
       el("div", { class: "segments", role: "group", "aria-label": "State" }, ...this.states),
     );
     this.body = el("tbody", { role: "rowgroup" });
-    const heads = [
-      ["", "choose"],
-      ["State", "state"],
-      ["Run", "run"],
-      ["Progress", "progress"],
-      ["Quality Q", "q"],
-      ["Diversity D", "d"],
-      ["Stability S", "s"],
-      ["Last heard from", "seen"],
-    ];
-    const head = el(
-      "tr",
-      { role: "row" },
-      ...heads.map(([label, name]) =>
-        el(
-          "th",
-          { role: "columnheader", scope: "col", class: name },
-          label || el("span", { class: "hidden-text" }, "Compare"),
-        ),
-      ),
-    );
+    this.order = new RunOrder(() => this.refresh());
     this.table = el(
       "table",
       { class: "runs panel", role: "table", "aria-label": "Runs", part: PART.runsTable },
-      el("thead", { role: "rowgroup" }, head),
+      el("thead", { role: "rowgroup" }, this.order.element),
       this.body,
     );
     this.fault = el("p", { class: "filter-fault", role: "alert", hidden: true });
@@ -140,8 +122,17 @@ export class RunsPage {
     return { q: url.read("q") ?? "", project: url.read("project") ?? "", state: url.read("state") ?? "" };
   }
 
+  /** What is asked of the service: the list leaves out what is archived, unless the search speaks of that. */
+  get #filters() {
+    const { state, ...others } = this.#query;
+    const isArchive = state === "archived";
+    const archived = isArchive ? "true" : /\barchived\b/.test(others.q) ? "" : "false";
+    return { ...others, state: isArchive ? "" : state, archived };
+  }
+
   async #load() {
     const query = this.#query;
+    const filters = this.#filters;
     /** @type {RunSummary[]} */
     const runs = [];
     /** @type {string | null} */
@@ -150,7 +141,7 @@ export class RunsPage {
       /** @type {{runs: RunSummary[], next: string | null}} */
       let answer;
       try {
-        answer = await api.listRuns({ ...query, cursor, limit: PAGE }, this.signal);
+        answer = await api.listRuns({ ...filters, cursor, limit: PAGE }, this.signal);
       } catch (error) {
         if (!(error instanceof api.Refused && error.type === "bad-filter")) throw error;
         this.#showFault(error.message);
@@ -162,7 +153,9 @@ export class RunsPage {
     }
     if (JSON.stringify(query) !== JSON.stringify(this.#query)) return;
     this.#showFault("");
-    this.#show(runs, cursor !== null, Object.values(query).some(Boolean));
+    const isFiltered = Object.values(query).some(Boolean);
+    const isEmpty = !runs.length && !isFiltered && !(await api.listRuns({ limit: 1 }, this.signal)).runs.length;
+    this.#show(runs, cursor !== null, !isEmpty);
   }
 
   /** @param {RunSummary[]} runs @param {boolean} more @param {boolean} filtered */
@@ -173,13 +166,14 @@ export class RunsPage {
     }
     if (this.list.parentElement !== this.element) replace(this.element, this.list);
     this.#showFilters(runs);
+    this.order.show();
     const ids = new Set(runs.map((run) => run.id));
     for (const [id, row] of this.#rows) {
       if (ids.has(id)) continue;
       row.dispose();
       this.#rows.delete(id);
     }
-    runs.forEach((run, i) => {
+    this.order.sorted(runs).forEach((run, i) => {
       const row = this.#rows.get(run.id) ?? this.#newRow(run.id);
       row.show(run);
       if (this.body.children[i] !== row.element) this.body.insertBefore(row.element, this.body.children[i] ?? null);
@@ -192,7 +186,7 @@ export class RunsPage {
     setText(
       this.count,
       [
-        `${plural(runs.length, "run")}${more ? " of more" : ""}`,
+        more ? `the ${runs.length} newest runs` : plural(runs.length, "run"),
         running && `${running} running`,
         firing && `${firing} with alerts`,
       ]
@@ -262,7 +256,8 @@ export class RunsPage {
     if (chosen) this.#chosen.add(id);
     else this.#chosen.delete(id);
     this.bar.hidden = this.#chosen.size === 0;
-    setText(this.chosenText, `${plural(this.#chosen.size, "run")} chosen`);
+    const over = this.#chosen.size > MOST_RUNS ? `, the first ${MOST_RUNS} are compared` : "";
+    setText(this.chosenText, `${plural(this.#chosen.size, "run")} chosen${over}`);
     this.compareLink.href = `/compare${api.query({ run: [...this.#chosen] })}`;
   }
 

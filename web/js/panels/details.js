@@ -1,4 +1,5 @@
 /** What is being trained and how it was delivered: configuration, writers, attempts, gaps. */
+import { exportUrl } from "../api.js";
 import { el, foreign, replace } from "../dom.js";
 import { clock, count, plural } from "../format.js";
 import { PART } from "../selectors.js";
@@ -81,6 +82,16 @@ export class Details {
         "Run",
         list([
           ["id", el("code", {}, run.id)],
+          [
+            "all its points",
+            el(
+              "span",
+              {},
+              el("a", { href: exportUrl(run.id, "csv"), download: "" }, "CSV"),
+              " ",
+              el("a", { href: exportUrl(run.id, "parquet"), download: "" }, "Parquet"),
+            ),
+          ],
           ["began", clock(run.created)],
           ["last heard from", clock(run.last_seen)],
           ...(run.ended === null ? [] : /** @type {[string, string][]} */ ([["ended", clock(run.ended)]])),

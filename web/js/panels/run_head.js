@@ -1,7 +1,9 @@
 /** The name of a run, its state and how far it is. */
-import { el, foreign, printable, replace, setText } from "../dom.js";
+import { el, foreign, foreignLines, printable, replace, setText } from "../dom.js";
 import { clock, count, duration, epoch } from "../format.js";
+import { PART } from "../selectors.js";
 import { lossesOf } from "./details.js";
+import { editRun } from "./edit_run.js";
 import { ageOf, stateBadge } from "./state.js";
 import { StopButton } from "./stop.js";
 
@@ -18,7 +20,14 @@ export class RunHead {
     this.badge = el("span", {});
     this.facts = el("p", { class: "facts number" });
     this.losses = el("p", { class: "losses" });
+    this.notes = el("p", { class: "notes", part: PART.notes });
     this.compare = el("a", { class: "button" }, "Compare");
+    /** @type {Run | null} */ this.run = null;
+    this.edit = el(
+      "button",
+      { type: "button", part: PART.edit, on: { click: () => this.run && editRun(this.run, changed) } },
+      "Edit…",
+    );
     const crumbs = el(
       "nav",
       { class: "crumbs", "aria-label": "Where this is" },
@@ -29,8 +38,8 @@ export class RunHead {
     this.element = el(
       "header",
       { class: "page-head" },
-      el("div", {}, crumbs, el("div", { class: "name" }, this.name, this.badge), this.facts, this.losses),
-      el("div", { class: "actions" }, this.stop.element, this.compare),
+      el("div", {}, crumbs, el("div", { class: "name" }, this.name, this.badge), this.facts, this.losses, this.notes),
+      el("div", { class: "actions" }, this.stop.element, this.edit, this.compare),
     );
     /** @type {{kind: string, outcome?: string | null}[]} */ this.commands = [];
   }
@@ -41,6 +50,7 @@ export class RunHead {
    * @param {number} skipped Evaluations that were left out.
    */
   show(run, commands, skipped) {
+    this.run = run;
     this.commands = commands ?? this.commands;
     this.stop.show(run, this.commands);
     const key = JSON.stringify([
@@ -55,6 +65,8 @@ export class RunHead {
       run.rejected,
       skipped,
       run.tags,
+      run.notes,
+      run.archived,
     ]);
     if (key === this.#key) return;
     this.#key = key;
@@ -62,7 +74,7 @@ export class RunHead {
     this.project.href = `/?project=${encodeURIComponent(run.project)}`;
     setText(this.name, printable(run.name));
     this.compare.href = `/compare?run=${encodeURIComponent(run.id)}`;
-    replace(this.badge, stateBadge(run.state));
+    replace(this.badge, stateBadge(run.state), run.archived && el("span", { class: "badge" }, "archived"));
     const took = (run.ended ?? run.last_seen) - run.created;
     const facts = [];
     if (run.epoch !== null) facts.push(`epoch ${epoch(run.epoch)}`);
@@ -82,5 +94,7 @@ export class RunHead {
     const lost = lossesOf(run, skipped);
     this.losses.hidden = !lost;
     setText(this.losses, lost);
+    this.notes.hidden = !run.notes;
+    replace(this.notes, foreignLines(run.notes));
   }
 }

@@ -105,7 +105,7 @@ export class RunRow {
     setText(this.figures.q.value, quantity(decode(run.last.Q), ""));
     setText(this.figures.d.value, quantity(decode(run.last.D), ""));
     setText(this.figures.s.value, quantity(decode(run.last.S_G), "°"));
-    replace(this.seen, ageOf(run.last_seen));
+    replace(this.seen, ageOf(run.last_seen), el("span", { class: "muted" }, `began ${clock(run.created)}`));
   }
 
   async #drawLines() {

@@ -1,6 +1,8 @@
 /** A run keeps its colour in this browser: the first time it is compared it gets one that its companions do not have. */
 const KEY = "ganwatch.colours";
 const COLOURS = 10;
+/** More runs could not be told apart. */
+export const MOST_RUNS = COLOURS;
 const REMEMBERED = 400;
 
 /** @returns {Record<string, number>} */
