@@ -21,15 +21,15 @@ strong it is:
   that runs recover from by themselves.
 - *ruined*: Q or D alone for as long, having lost a third of a steady level, while the networks are elsewhere
   than when the fall began. That finds the turn under a learning rate that rises, which explains what S does.
-- *silent* (``SILENT`` records): a run that was armed and of which every signal is gone, because it diverged.
-- *diverged* (as many): losses or gradient norms that were finite are NaN or infinite, record after record.
+  Where Q or D is all that a run logs, nothing else can agree, and its ruin is enough.
+- *silent* (``SILENT`` times as long as any pause before): an armed run of which every signal is gone.
+- *diverged* (``SILENT`` records): all losses, or gradient norms without any, are finite no more.
 
 **Suspected** is the same agreement one record old: a badge, never an alert.
 
 The numbers below were set by reason and then left. Nine of them were varied one at a time, by a quarter to a
-third (``PATIENT`` 5.5 to 7.5, the window 18 to 32, ``EXPIRY`` 30 to 60, ...): the share of the traces' turns
-found within 20 records lay between .943 and .975, and there were 1 to 4 false alarms in 47,000 healthy
-records. ``benchmarks/turning_points.py`` leaves out one configuration at a time.
+third: the share of the traces' turns found within 20 records lay between .943 and .975, at 1 to 4 false
+alarms in 47,000 healthy records. ``benchmarks/turning_points.py`` leaves out one configuration at a time.
 
 An **intervention** (a remedy, other networks or another critic) makes the angles, losses and gradients new
 numbers: ``intervene``, or a record that says so, resets their references and keeps those of Q and D.
@@ -40,13 +40,14 @@ says "resolved" and learns anew: a second turning point after that is a second a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from math import isfinite, log
 from typing import Any
 
 from monitor.detection.channel import BEGIN, CEILING
 from monitor.detection.signals import (
+    LOSSES,
     MATERIAL,
     NETWORKS,
     VALUES,
@@ -75,16 +76,15 @@ HALF = 0.5
 NAMED = 0.1
 #: What must remain of one of Q and D while the other gets better, for it to be a trade-off.
 TRADED = 0.75
-#: Records without any signal, or without a finite loss, that end in an alert, and records of health that
-#: resolve one.
+#: Records without any signal or finite loss that end in an alert, and records of health that resolve one.
 SILENT, RECOVERED = 3, 30
 #: What is remembered beside the channels.
 PLAIN = (
-    *("index", "leapt", "silence", "broken", "lows", "places"),
+    *("index", "leapt", "silence", "pause", "broken", "lows", "places"),
     *("firing", "healthy", "before", "suspected"),
 )
 #: Raised with every change that makes old states mean something else.
-STATE_VERSION = 5
+STATE_VERSION = 6
 
 
 class TurningPointDetector:
@@ -101,8 +101,8 @@ class TurningPointDetector:
         #: The number of the newest record, counted from 0.
         self.index = -1
         self.leapt: int | None = None
-        #: Records without any signal, and records whose losses or gradient norms were not finite.
-        self.silence = self.broken = 0
+        #: Records without a signal, the most of them that ended, and records without a finite loss.
+        self.silence = self.pause = self.broken = 0
         #: How long Q and D have lain low, in records, and the levels of the others when one began to fall.
         self.lows = {"Q": 0.0, "D": 0.0}
         self.places: dict[str, float] = {}
@@ -149,23 +149,25 @@ class TurningPointDetector:
                 channel.reset()
 
     def _read(self, record: Mapping[str, Any]) -> None:
-        is_seen = is_broken = False
+        is_seen = is_broken = is_sound = False
         for name, channel in self.channels.items():
             value = record.get(name)
             if value is None or not isfinite(value):
                 is_broken |= value is not None and name in WITNESSES and channel.is_ready
                 channel.miss()
                 continue
-            is_seen = True
+            is_seen, is_sound = True, is_sound or name in LOSSES
             channel.measure(self.index, measured(name, value, self.ln_m), log_rate(name, record))
         if all(has_leapt(self.channels, network) for network in NETWORKS):
             self.leapt = self.index
         for name, channel in self.channels.items():
             if channel.value is not None:
                 channel.judge(is_excused=self._is_traded(name))
+        if is_seen and self.silence < self.index:
+            self.pause = max(self.pause, self.silence)
         self.silence = 0 if is_seen else self.silence + 1
-        # Where everything is missing at once, that is a gap in the log and no divergence.
-        self.broken = self.broken + 1 if is_broken and is_seen else 0
+        # NaN in one network soon is in both losses; where all is missing at once, the log has a gap.
+        self.broken = self.broken + 1 if is_broken and is_seen and not is_sound else 0
         self._keep_in_mind()
 
     def _keep_in_mind(self) -> None:
@@ -198,11 +200,13 @@ class TurningPointDetector:
             return "quick"
         if self.broken >= SILENT:
             return "diverged"
-        return "silent" if self.silence >= SILENT else None
+        return "silent" if self.silence >= SILENT * (1 + self.pause) else None
 
     def _is_ruined(self) -> bool:
         if not any(self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK for name in VALUES):
             return False
+        if not any(channel.is_ready for name, channel in self.channels.items() if name not in VALUES):
+            return not all(self.channels[name].is_ready for name in VALUES)
         return all(has_left_its_place(self.channels, network, self.places) for network in NETWORKS)
 
     def _is_lost(self, name: str) -> bool:
@@ -234,8 +238,7 @@ class TurningPointDetector:
     def _describe(self, state: str, pace: str, evidence: Mapping[str, float]) -> dict[str, Any]:
         is_end = pace in {"silent", "diverged"}
         names = list(evidence) if pace == "silent" else self._moved(pace, evidence)
-        onsets = [o for name in names if (o := self._onset(name)) is not None]
-        onset = self.index - max(self.silence, self.broken) + 1 if is_end else min(onsets, default=self.index)
+        onset = self.index - max(self.silence, self.broken) + 1 if is_end else self._onset(names)
         values = [self.channels[name] for name in VALUES]
         is_ruin = is_end or any(value.sum > 0 and share_of_level(value) < HALF for value in values)
         return {
@@ -255,9 +258,13 @@ class TurningPointDetector:
             names.append("S")
         return names
 
-    def _onset(self, signal: str) -> int | None:
-        role = spokesman(signal, self.channels)
-        return None if role is None else self.channels[role].onset
+    def _onset(self, names: Iterable[str]) -> int:
+        """Where Q or D began to fall, or S where that is near: one angle alone may have drifted for long."""
+        roles = {name: spokesman(name, self.channels) for name in names}
+        begun = {name: self.channels[role].onset for name, role in roles.items() if role is not None}
+        onsets = {name: onset for name, onset in begun.items() if onset is not None}
+        first = min((onsets[name] for name in VALUES if name in onsets), default=self.index)
+        return min(onset for onset in (first, *onsets.values()) if onset >= first - NEAR)
 
     def _resolve(self) -> dict[str, Any]:
         self.firing, self.healthy, self.before, self.leapt = False, 0, {}, None
