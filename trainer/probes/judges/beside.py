@@ -141,8 +141,11 @@ class JudgesBeside:
             check(judge, answer.scores[judge.name], len(images))
 
     def ask(self, moment: Moment | None, batches: Iterable[Tensor]) -> None:
-        drawn = [images.detach().float() for images in batches]
-        self._asked.put(_Asked(moment, [to_host(images) for images in drawn], Landing(drawn[0].device)))
+        device, landing = torch.device("cpu"), list[Tensor]()
+        for images in batches:  # of which the device holds one at a time
+            device = images.device
+            landing.append(to_host(images.detach().float()))
+        self._asked.put(_Asked(moment, landing, Landing(device)))
         self.pending += 1
 
     def answers(self) -> list[Answer]:
