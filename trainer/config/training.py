@@ -111,7 +111,8 @@ class Config:
     @property
     def remedy(self) -> str | None:
         """The one that was taken last."""
-        return self._order[self.rollbacks - 1] if self.rollbacks else None
+        taken = self._order[: self.rollbacks]
+        return taken[-1] if taken else None
 
     @property
     def _order(self) -> tuple[str, ...]:
