@@ -1,8 +1,9 @@
 """Turning points of a whole training: what the detector said of it, and, looking back, when each began.
 
-The detector dates an onset when it raises the alert, from what it had seen by then. With what came after,
-the onset is the first record of the stretch in which Q or D stays below its level and which the alert lies
-in. On the labelled real traces the mean error falls from 2.9 records to 1.8.
+The detector dates an onset when it raises the alert, from what it had seen by then. A value back at its level
+makes it begin anew; with what came after, the onset is the first record of the stretch in which Q or D stays
+below its level but for single values. On the labelled real traces the mean error falls from 1.6 records to
+1.3.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def find_turning_points(
 def exact_onset(records: Sequence[Mapping[str, Any]], alert: Mapping[str, Any], ln_m: float) -> int:
     """The record at which an alert's turning point began, with what came after it."""
     begun = (_begin_of(records, name, alert, ln_m) for name in VALUES if name in alert["signals"])
-    return min((onset for onset in begun if onset is not None), default=int(alert["onset"]))
+    return min([int(alert["onset"]), *(onset for onset in begun if onset is not None)])
 
 
 def _begin_of(
