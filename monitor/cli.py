@@ -44,10 +44,11 @@ def serve(
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, database=database)
     app = create_app(settings)
-    app.state.service.database.migrate()
+    store = app.state.service.database
+    store.migrate()
     gc.freeze()
     gc.enable()
-    with server.listen(settings) as listener:
+    with store.served_alone(), server.listen(settings) as listener:
         note_address(settings, listener.getsockname()[1])
         address = link(settings, listener.getsockname()[1])
 

@@ -6,6 +6,7 @@ before they ask SQLite for its own lock, so that threads never wait in SQLite's 
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -145,6 +146,22 @@ class Database:
                 f"the database {self.name} holds tables of something else; give ganwatch one of its own"
             )
         command.upgrade(config, "head")
+
+    @contextmanager
+    def served_alone(self) -> Iterator[None]:
+        """On SQLite nobody else serves it meanwhile: two would tell alerts twice, and pages only half."""
+        if not self.is_sqlite:
+            yield
+            return
+        with Path(f"{self.name}-served").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Misuse(
+                    f"another `ganwatch serve` has the database {self.name}; `ganwatch token` prints its "
+                    "link, and --data-dir chooses another place"
+                ) from None
+            yield
 
     @property
     def name(self) -> str:

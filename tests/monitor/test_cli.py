@@ -101,6 +101,13 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         assert_one_clear_line(run("serve", "--port", port, cwd=tmp_path), port, "in use", "--port")
 
 
+def test_a_second_service_of_one_sqlite_database_is_one_clear_line(tmp_path: Path) -> None:
+    with serving(tmp_path):
+        assert_one_clear_line(run("serve", "--port", "0", cwd=tmp_path), "another", "ganwatch token")
+    with serving(tmp_path):
+        pass
+
+
 def test_letting_others_in_without_a_token_is_one_clear_line(tmp_path: Path) -> None:
     assert_one_clear_line(run("serve", "--host", "0.0.0.0", cwd=tmp_path), "0.0.0.0", "GANWATCH_TOKEN")
 
