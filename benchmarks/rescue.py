@@ -1,7 +1,8 @@
-"""What rescues a GAN that has turned: real collapses on handwritten digits, and what remedies make of them.
+"""What rescues a GAN that has turned: real collapses on small images, and what remedies make of them.
 
     python -m benchmarks.rescue                       # 20 collapses, every remedy: hours on one core
     python -m benchmarks.rescue --collapses 3 --arms untreated gn-fresh
+    python -m benchmarks.rescue --cifar10 cifar10_train.npz --collapses 3 --results cifar10.jsonl
     python -m benchmarks.rescue --table               # only what is there already
 
 Every candidate (a loss, a learning rate, a seed) is trained under the real detector until it turns; one that
@@ -15,17 +16,17 @@ Healed: the medians of Q and D over the last 10 records both reach 95 % of the b
 (the best median of 10 records in a row). ``again``: the detector, which knows of the remedy, raised another
 alert. Intervals are Wilson's, 95 %. Everything done is a line of ``--results``: a second call goes on where
 the first ended.
+
+The images are handwritten digits, or CIFAR-10 at 32 pixels, of which ``PART`` are trained on, so that an
+epoch takes seconds; the judge is fitted on all.
 """
 
 import argparse
 import json
-import math
 import shutil
-import statistics
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +34,7 @@ from typing import Any, Final
 import torch
 
 from benchmarks.demo_seeds import WatchedRun
-from monitor.detection.records import Record
-from monitor.detection.turning_point import TurningPointDetector
+from benchmarks.rescue_table import print_table
 from trainer import data
 from trainer.checkpoint import Checkpoint, CheckpointDirectory, Keeps, Retention, Stateful, read
 from trainer.config import Config, LearningRate, Rescue
@@ -45,18 +45,18 @@ from trainer.recipes import RECIPES
 from trainer.rescue import gone_back
 from trainer.schedule import Schedule
 from trainer.stopping import Stopping
-from trainer.watching import probes
+from trainer.watching import Run, Subject, Watch, probes
 
 #: Epochs after the alert, and after going back.
 AFTER: Final = 45
 #: Epochs that a candidate has to turn in, after so many that it trained well for.
 PATIENCE: Final = 100
 STEADY: Final = 20
-#: Records of a level, and the share of it that is health.
-LEVEL, HEALTH = 10, 0.95
+#: Images of CIFAR-10 that are trained on.
+PART: Final = 1000
 
 #: Losses and learning rates that collapse by themselves.
-CANDIDATES: Final = (
+DIGITS: Final = (
     ("ls", 8e-3),
     ("ns", 1.6e-2),
     ("ls", 6e-3),
@@ -64,6 +64,7 @@ CANDIDATES: Final = (
     ("ls", 1.2e-2),
     ("ns", 1.2e-2),
 )
+CIFAR10: Final = (("ls", 4e-3), ("ns", 4e-3))
 #: In the order in which they are tried on all collapses.
 ARMS: Final[dict[str, Rescue | None]] = {
     "untreated": None,
@@ -83,26 +84,40 @@ class Candidate:
     loss: str
     rate: float
     seed: int
+    #: A packed .npz of CIFAR-10; None for the digits.
+    cifar10: Path | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.loss}-{self.rate:g}-{self.seed}"
+        return f"{'cifar10-' if self.cifar10 else ''}{self.loss}-{self.rate:g}-{self.seed}"
 
     def config(self) -> Config:
         """As it is trained, with a ring of checkpoints."""
-        return replace(
+        config = replace(
             RECIPES[f"digits-{self.loss}gan"](),
             lr=LearningRate(g=self.rate, d=self.rate),
             seed=self.seed,
             epochs=PATIENCE + AFTER,
             on_turning_point="rescue",
         )
+        if self.cifar10 is None:
+            return config
+        network = replace(config.network, z_dim=64, width_g=8, width_d=8)
+        return replace(config, dataset="images", data=self.cifar10, size=32, channels=3, network=network)
 
 
-def candidates() -> Iterator[Candidate]:
+def candidates(cifar10: Path | None) -> Iterator[Candidate]:
     for seed in range(100):
-        for loss, rate in CANDIDATES:
-            yield Candidate(loss, rate, seed)
+        for loss, rate in CIFAR10 if cifar10 else DIGITS:
+            yield Candidate(loss, rate, seed, cifar10)
+
+
+def trained_on(config: Config, images: ImageSet) -> ImageSet:
+    """All digits; of a larger set the same ``PART`` images always."""
+    if config.dataset == "digits":
+        return images
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:PART]
+    return ImageSet(images.images[chosen], name=images.name)
 
 
 class Kept:
@@ -133,7 +148,7 @@ def until_it_turns(candidate: Candidate, place: Path) -> dict[str, Any]:
     """Trains a candidate, and beyond its turning point as long as the others; see the module."""
     config, run = candidate.config(), WatchedRun()
     images = data.load(config)
-    schedule = Schedule(config, len(images))
+    schedule = Schedule(config, len(trained_on(config, images)))
 
     def over() -> str | None:
         last = run.alerts[0]["detected"] + AFTER if run.alerts else PATIENCE
@@ -193,11 +208,14 @@ def go_on(
         def asked(self) -> str | None:
             return over()
 
+    def watch_with(run: Run, subject: Subject) -> Watch:
+        return probes(run, replace(subject, images=images))
+
     train(
         config,
-        images,
+        trained_on(config, images),
         run,
-        watch_with=probes,
+        watch_with=watch_with,
         checkpoints=checkpoints,
         stopping=Patient(run),
         device=torch.device("cpu"),
@@ -207,88 +225,13 @@ def go_on(
     run.judge()
 
 
-# -- what came of it -------------------------------------------------------------------------------------
-
-
-def levels(records: Sequence[Record], name: str) -> list[float]:
-    """The median of each ``LEVEL`` records in a row."""
-    values = [record[name] for record in records]
-    return [statistics.median(values[i : i + LEVEL]) for i in range(max(len(values) - LEVEL + 1, 1))]
-
-
-def shares(collapse: Mapping[str, Any], records: Sequence[Record]) -> dict[str, float]:
-    """The last level of Q and of D, as shares of the best before the onset."""
-    before = collapse["records"][: collapse["onset"]]
-    return {name: levels(records, name)[-1] / max(levels(before, name)) for name in ("Q", "D")}
-
-
-def turned_again(collapse: Mapping[str, Any], records: Sequence[Record]) -> bool:
-    """Whether the detector, which read what came before and knows of the remedy, raised another alert."""
-    detector = TurningPointDetector({"ln_m": math.log(10), "n_eval": 1000})
-    for record in collapse["records"][: collapse["back_to"]]:
-        detector.update(record)
-    alerts = [detector.update(record | {"intervention": float(i == 0)}) for i, record in enumerate(records)]
-    return any(alert is not None and alert["state"] == "firing" for alert in alerts)
-
-
-def wilson(healed: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share."""
-    z = 1.959964
-    middle, spread = (
-        healed / n + z * z / (2 * n),
-        z * math.sqrt(healed * (n - healed) / n**3 + z * z / (4 * n * n)),
-    )
-    return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
-
-
-def print_table(results: Sequence[Mapping[str, Any]]) -> None:
-    collapses = {found["candidate"]: found for found in results if found.get("turned")}
-    tried = sum(found["arm"] == "untreated" for found in results)
-    print(
-        f"{len(collapses)} of {tried} candidates turned; {AFTER} epochs after the alert or after going back"
-    )
-    for key, found in collapses.items():
-        print(
-            f"  {key:<12} onset {found['onset'] + 1:>3}, alert {found['alert'] + 1:>3}, back to "
-            f"{found['back_to']:>3}"
-        )
-    print(
-        f"\n{'':<14}{'healed':>10}{'95 % interval':>16}{'again':>8}{'Q':>7}{'D':>7}   (medians of the shares)"
-    )
-    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for found in results:
-        if found["candidate"] in collapses:
-            groups[found["arm"]].append(found)
-    for arm in ARMS:
-        if not groups[arm]:
-            continue
-        compared = [
-            (
-                collapses[found["candidate"]],
-                after_the_alert(found) if arm == "untreated" else found["records"],
-            )
-            for found in groups[arm]
-        ]
-        reached = [shares(collapse, records) for collapse, records in compared]
-        healed = sum(min(share.values()) >= HEALTH for share in reached)
-        again = "" if arm == "untreated" else str(sum(turned_again(*pair) for pair in compared))
-        low, high = wilson(healed, len(reached))
-        print(
-            f"{arm:<14}{f'{healed} of {len(reached)}':>10}{f'{low:.2f} to {high:.2f}':>16}{again:>8}"
-            f"{statistics.median(share['Q'] for share in reached):>7.2f}"
-            f"{statistics.median(share['D'] for share in reached):>7.2f}"
-        )
-
-
-def after_the_alert(untreated: Mapping[str, Any]) -> list[Record]:
-    records: list[Record] = untreated["records"][untreated["alert"] + 1 :]
-    return records
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="What rescues a GAN that has turned.")
     parser.add_argument("--collapses", type=int, default=20)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument(
+        "--cifar10", type=Path, metavar="NPZ", help="collapses on these images instead of the digits"
+    )
     parser.add_argument("--results", type=Path, default=Path(".ganwatch/rescue.jsonl"))
     parser.add_argument("--table", action="store_true", help="only print what is there already")
     asked = parser.parse_args()
@@ -306,21 +249,25 @@ def main() -> None:
 
     if not asked.table:
         torch.set_num_threads(1)
-        collapses = find_collapses(asked.collapses, results, book, place)
+        collapses = find_collapses(candidates(asked.cifar10), asked.collapses, results, book, place)
         for arm in asked.arms:
             done = {found["candidate"] for found in results if found["arm"] == arm}
             for candidate in collapses:
                 if candidate.key not in done:
                     book(rescued(candidate, arm, place))
-    print_table(results)
+    print_table(results, list(ARMS), AFTER)
 
 
 def find_collapses(
-    wanted: int, results: Sequence[Mapping[str, Any]], book: Callable[[dict[str, Any]], None], place: Path
+    tried: Iterable[Candidate],
+    wanted: int,
+    results: Sequence[Mapping[str, Any]],
+    book: Callable[[dict[str, Any]], None],
+    place: Path,
 ) -> list[Candidate]:
     known = {found["candidate"]: bool(found["turned"]) for found in results if found["arm"] == "untreated"}
     turned: list[Candidate] = []
-    for candidate in candidates():
+    for candidate in tried:
         if len(turned) == wanted:
             break
         if candidate.key not in known:
