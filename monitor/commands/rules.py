@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 
 from monitor.client.address import Address, needed_address
-from monitor.client.transport import HttpTransport, Unreachable
+from monitor.commands.asking import ask
 from monitor.detection.rules.parsing import parse_rule
 from monitor.detection.rules.rule import Rule
 from monitor.detection.rules.series_watch import Points
@@ -78,8 +76,8 @@ def test(file: Path, source: str, server: str | None, token: str | None, tell: T
 
 def points_of_run(run: str, address: Address) -> list[Points]:
     """All that the service has of a run."""
-    facts = {entry["name"]: entry for entry in _ask(address, f"/runs/{run}/series")["series"]}
-    marks = _ask(address, f"/runs/{run}/marks")
+    facts = {entry["name"]: entry for entry in ask(address, f"/runs/{run}/series")["series"]}
+    marks = ask(address, f"/runs/{run}/marks")
     known = [
         (step, epoch) for step, epoch in zip(marks["step"], marks["epoch"], strict=True) if epoch is not None
     ]
@@ -169,17 +167,3 @@ def _cut(part: Points, begin: int, end: int) -> Points:
 def _line(rule: Rule, event: Event) -> str:
     told = reason_of(rule, event) if event.observation == "clear" else sentence_of(rule, event)
     return f"{where(event.place):<24} {rule.name:<24} {_STATES[event.observation]:<9} {told}"
-
-
-def _ask(address: Address, path: str) -> Any:
-    transport = HttpTransport(address)
-    try:
-        reply = transport.get(path)
-    except Unreachable as error:
-        raise Misuse(f"{address.base} does not answer: {error}") from None
-    finally:
-        transport.close()
-    answer = msgspec.json.decode(reply.body) if reply.body else {}
-    if reply.status != 200:
-        raise Misuse(str(answer.get("detail", f"the service answered {reply.status}")))
-    return answer

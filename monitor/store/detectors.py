@@ -73,15 +73,20 @@ def run_facts(c: Connection, run_id: str, *, lock: bool = False) -> RunFacts | N
 
 
 def series_by_role(c: Connection, run_id: str) -> dict[str, RoleSeries]:
-    """One series a role: the first declared; diversity by the judge of quality, judges are never mixed."""
+    """One series a role, as :func:`choose_by_role` does."""
     rows = c.execute(
         select(Series.id, Series.name, Series.role, Series.unit, Series.judge, Series.m, Series.n)
         .where(Series.run_id == run_id, Series.role.is_not(None))
         .order_by(Series.id)
     )
+    return choose_by_role([_role_series(row) for row in rows])
+
+
+def choose_by_role(declared: Iterable[RoleSeries]) -> dict[str, RoleSeries]:
+    """One series a role: the first declared; diversity by the judge of quality, judges are never mixed."""
     candidates: dict[str, list[RoleSeries]] = {}
-    for row in rows:
-        candidates.setdefault(str(row.role), []).append(_role_series(row))
+    for series in declared:
+        candidates.setdefault(series.role, []).append(series)
     chosen = {role: series[0] for role, series in candidates.items()}
     if "Q" in chosen:
         same = [series for series in candidates.get("D", []) if series.judge == chosen["Q"].judge]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor import cli
+from monitor import cli, protocol
 from monitor.commands.detect import records_of_file, records_of_run, tell
 from monitor.detection.hindsight import Row, find_turning_points
 from monitor.errors import Misuse
 from monitor.store.database import Database
 from tests.monitor.alerts.streaming import STEPS, Training
+from tests.monitor.api.batches import send
+from tests.monitor.api.running import TOKEN, run_service
 from tests.monitor.detection.training import MODES, between, natural_collapse, training, turn
 
 RECORDS = training(90, 1, natural_collapse(60))
@@ -134,6 +137,33 @@ def test_a_stored_run_is_told_as_it_was_live_and_an_unknown_one_is_refused(tmp_p
         records_of_run("another", None, tmp_path, None)
     with pytest.raises(Misuse, match="no store in"):
         records_of_run("run", None, tmp_path / "elsewhere", None)
+
+
+def test_a_run_of_a_service_elsewhere_is_told_as_the_service_itself_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    monkeypatch.setenv("GANWATCH_DATA_DIR", str(here))
+    gap = between(30, 33, Q=math.nan)
+    with run_service(there) as service, service.client() as client:
+        training_there = Training(lambda batch, _: send(client, "run", batch).raise_for_status())
+        training_there.epochs(training(90, 1, natural_collapse(60), gap))
+        training_there.rewind(
+            58 * STEPS, 1.0, remedy=protocol.Remedy(name="gn", settings={"critic.kind": "gn"})
+        )
+        training_there.epochs(training(70, 2))
+        monkeypatch.setenv("GANWATCH_SERVER", f"{service.url}/?token={TOKEN}")
+        asked = records_of_run("run", None, None, None)
+        for run, attempt, message in (("nobody", None, "no run 'nobody'"), ("run", 0, "--attempt 0 needs")):
+            with pytest.raises(Misuse, match=message):
+                records_of_run(run, attempt, None, None)
+        with pytest.raises(Misuse, match="no store in"):
+            records_of_run("run", None, here, None)
+    stored = records_of_run("run", None, there, None)
+    assert repr(asked) == repr(stored)
+    assert [row.step for row in asked[0] if row.is_changed] == [59 * STEPS]
+    with pytest.raises(Misuse, match="does not answer"):
+        records_of_run("run", None, None, None)
 
 
 def test_a_run_without_evaluations_is_told() -> None:
