@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from starlette.requests import Request
@@ -64,8 +65,7 @@ _FRAME = """<!doctype html>
 </body>
 </html>
 """
-_HOW_TO_ENTER = """<p>Open the link that the service printed when it started
-(<code>ganwatch token</code> prints it again), or paste its token:</p>
+_HOW_TO_ENTER = """<p>Open the link that the service printed when it started, or paste its token:</p>
 <form method="post" action="/login">
   <input type="hidden" name="next" value="{target}">
   <label>Token <input type="password" name="token" autocomplete="current-password" required autofocus></label>
@@ -83,7 +83,7 @@ def welcome_page(request: Request, problem: Problem, target: str | None = None) 
     page = _FRAME.format(
         title="ganwatch",
         refresh=_REFRESH if is_from_elsewhere and "token=" not in query else "",
-        detail=escape(problem.detail),
+        detail=_with_commands(problem.detail),
         more=_HOW_TO_ENTER.format(target=escape(target)),
     )
     return HTMLResponse(page, problem.status, headers=problem.headers)
@@ -91,7 +91,7 @@ def welcome_page(request: Request, problem: Problem, target: str | None = None) 
 
 def wrong_page(problem: Problem) -> HTMLResponse:
     page = _FRAME.format(
-        title=escape(problem.title), refresh="", detail=escape(problem.detail), more=_WAY_BACK
+        title=escape(problem.title), refresh="", detail=_with_commands(problem.detail), more=_WAY_BACK
     )
     return HTMLResponse(page, problem.status, headers=problem.headers)
 
@@ -100,6 +100,11 @@ def wants_page(request: Request) -> bool:
     """Whether a person follows a link; programs ask under /api/."""
     is_api = request.scope["path"].startswith("/api/")
     return request.method == "GET" and "text/html" in request.headers.get("accept", "") and not is_api
+
+
+def _with_commands(detail: str) -> str:
+    """What stands between backticks is something to type."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(detail))
 
 
 def _target(path: str, query: str) -> str:

@@ -6,8 +6,9 @@
 const APART = 0.14;
 const LABELS = { "turning-point": "turned", "non-finite": "not finite" };
 
-/** @param {import("../types.js").Alert} alert */
-function labelOf(alert) {
+/** @param {import("../types.js").Alert} alert @param {boolean} isLeft */
+function labelOf(alert, isLeft) {
+  if (isLeft) return "turned, undone";
   if (alert.state === "pending") return "suspected";
   return alert.state === "resolved" ? "resolved" : (LABELS[/** @type {keyof typeof LABELS} */ (alert.rule)] ?? "alert");
 }
@@ -16,13 +17,14 @@ function labelOf(alert) {
  * @param {import("../types.js").Alert} alert
  * @param {import("../state/axis.js").Axis} axis
  * @param {number} width Of the part that is shown.
+ * @param {boolean} [isLeft] Whether the run went back, and what is shown is not what turned.
  * @returns {Turn[]}
  */
-export function turnsOf(alert, axis, width) {
+export function turnsOf(alert, axis, width, isLeft = false) {
   if (alert.onset_step === null) return [];
   const onset = axis.atStep(alert.onset_step);
   /** @type {Turn[]} */
-  const turns = [{ x: onset, kind: "onset", label: labelOf(alert), faint: alert.state === "resolved" }];
+  const turns = [{ x: onset, kind: "onset", label: labelOf(alert, isLeft), faint: alert.state === "resolved" }];
   if (alert.detected_step === null || alert.detected_step === alert.onset_step || alert.state === "resolved")
     return turns;
   const detected = axis.atStep(alert.detected_step);

@@ -20,7 +20,7 @@ export function noRuns() {
     el(
       "p",
       {},
-      "Start the demonstration: it trains two small GANs on handwritten digits, one of which collapses while you watch. This page fills by itself.",
+      "Start the demonstration: it trains three small GANs on handwritten digits: one collapses while you watch, one stays healthy, one is rescued. This page fills by itself.",
     ),
     el("pre", {}, "make demo"),
     el("h2", {}, "Or watch your own training loop"),

@@ -163,8 +163,9 @@ export class RunPage {
 
   #turns() {
     const [low, high] = this.zoomed ?? this.#whole;
-    const turns = this.#alerts.flatMap((alert) => turnsOf(alert, this.axis, high - low));
-    return thinned([...turns, ...remediesOn(this.#run.attempts, this.axis)], high - low);
+    const { attempt, attempts } = this.#run;
+    const turns = this.#alerts.flatMap((alert) => turnsOf(alert, this.axis, high - low, alert.attempt < attempt));
+    return thinned([...turns, ...remediesOn(attempts, this.axis)], high - low);
   }
 
   /** @param {number} step */

@@ -16,6 +16,7 @@ export class RestOfCharts {
   /** @param {import("./chart.js").Stage} stage */
   constructor(stage) {
     this.board = new Board(stage, "Everything else");
+    this.title = el("h2", {});
     this.summary = el("span", { class: "muted number" });
     this.filter = el("input", {
       type: "search",
@@ -27,7 +28,7 @@ export class RestOfCharts {
     this.element = el(
       "details",
       { class: "rest", part: PART.rest, hidden: true, on: { toggle: () => this.#update() } },
-      el("summary", {}, el("h2", {}, "Everything else"), this.summary),
+      el("summary", {}, this.title, this.summary),
       el("div", { class: "rest-tools" }, this.filter),
       this.board.element,
       this.more,
@@ -38,6 +39,7 @@ export class RestOfCharts {
   show(charts, alone = false) {
     this.#charts = charts;
     this.element.hidden = charts.length === 0;
+    setText(this.title, alone ? "Series" : "Everything else");
     if (alone && charts.length && !this.#wasOpened) this.element.open = this.#wasOpened = true;
     setText(
       this.summary,
