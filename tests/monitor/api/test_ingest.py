@@ -68,7 +68,7 @@ def test_a_literal_nan_is_refused_with_the_remedy(client: httpx.Client) -> None:
 
 def test_of_a_key_that_comes_twice_the_last_counts(client: httpx.Client) -> None:
     body = b'{"writer": "x", "writer": "w1", "first": 9, "first": 1, "last": 0}'
-    answer = client.post("/api/v1/runs/twice/batches", content=body, headers=JSON)
+    answer = client.post("/api/v1/runs/a-key-twice/batches", content=body, headers=JSON)
     assert answer.json()["high_water"] == 0
 
 
