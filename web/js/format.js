@@ -41,7 +41,7 @@ export function quantity(value, unit) {
   const text = number(value);
   if (!unit || value === null) return text;
   const isPower = /[⁰¹²³⁴-⁹]$/.test(text);
-  return (unit === "°" || unit === "%") && !isPower ? text + unit : `${text}\u202f${unit}`;
+  return (unit === "°" || unit === "%") && !isPower ? text + unit : `${text}\u00a0${unit}`;
 }
 
 /** @param {number} value */
