@@ -87,9 +87,11 @@ class Shelf {
   networks(g, d, known) {
     const first = g ?? d;
     if (!first) return [];
-    const lines = pair(g, "g", "generator", d, "d", "discriminator");
     const averaged = g && this.name(`${g.name}_ema`);
-    if (averaged) lines.push({ series: averaged.name, label: "averaged", colour: "metric", dash: "dot", source: 0 });
+    // Beside a third line there is no room for the whole words.
+    const [one, other] = averaged ? ["G", "D"] : ["generator", "discriminator"];
+    const lines = pair(g, "g", one, d, "d", other);
+    if (averaged) lines.push({ series: averaged.name, label: "G averaged", colour: "metric", dash: "dot", source: 0 });
     return [this.take(spec({ ...known, help: known.help || first.help, lines }, first))];
   }
 }

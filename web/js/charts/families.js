@@ -130,7 +130,7 @@ export function anglesByLayer(all) {
     const known = {
       id: `angle/layer/${net}`,
       title: "Stability S",
-      note: `${word}, by layer`,
+      note: `${net === "g_ema" ? "averaged" : word}, by layer`,
       help: `How far the weights of each layer of the ${word} turned since the mark before, from its input down to its output; colours are logarithmic. Good: all rows fade as training settles. A row that lights up says which layer a leap comes from.`,
       lines,
     };
