@@ -11,11 +11,8 @@ from typing import Annotated, Literal
 import tyro
 
 from monitor.client.typed_numbers import NUMBERS
-from monitor.commands.options import DatabaseUrl, DataDir, Server, Token, option
+from monitor.commands.options import DatabaseUrl, DataDir, Host, Port, Server, Token, option
 from monitor.errors import Misuse
-
-Host = Annotated[str | None, option("HOST", "Address to listen on (default 127.0.0.1).")]
-Port = Annotated[int | None, option("PORT", "Port to listen on (default 8765; 0 takes a free one).")]
 
 
 def _has_desktop() -> bool:
