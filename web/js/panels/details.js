@@ -150,10 +150,15 @@ export class Details {
  * @param {number} skipped Evaluations that were left out.
  */
 export function lossesOf(run, skipped) {
-  const lost = run.gaps.reduce((sum, gap) => sum + gap.last - gap.first + 1, 0);
+  const missing = run.gaps.reduce((sum, gap) => sum + gap.last - gap.first + 1, 0);
+  const dropped = run.writers.reduce((sum, writer) => sum + writer.dropped, 0);
+  // What was dropped at the source is told by a gap as well, as soon as its writer is heard of again.
+  const lost = Math.max(missing - dropped, 0);
+  const damaged = Math.max(run.dropped - dropped, 0);
   const parts = [];
-  if (run.dropped) parts.push(`${plural(run.dropped, "record")} dropped at the source`);
+  if (dropped) parts.push(`${plural(dropped, "record")} dropped at the source`);
   if (lost) parts.push(`${plural(lost, "record")} lost on the way`);
+  if (damaged) parts.push(`${plural(damaged, "point")} damaged in the store`);
   if (run.rejected) parts.push(`${plural(run.rejected, "value")} refused`);
   if (skipped) parts.push(`${plural(skipped, "evaluation")} skipped, because the judges were still busy`);
   return parts.length ? `${parts.join(", ")}.` : "";
