@@ -5,9 +5,9 @@ python -m benchmarks.faces --data lfw_wide64.npz --model arcface.onnx --images 2
 
 The bare time is that of the very calls of MTCNN's three networks and of ArcFace's that the judges make, timed
 inside them, without the finding, cutting and scaling of boxes around them. Where a machine does other things
-too, CPU seconds (of all threads) say more than the clock; on a GPU they say nothing. Pass --facenet to also
-time facenet-pytorch's own cascade, and by how much its scores differ. Aim: under 5 s for 2000 images on one
-H200.
+too, CPU seconds (of all threads) say more than the clock, with OMP_WAIT_POLICY=passive as judges beside a
+training have it; on a GPU they say nothing. Pass --facenet to also time facenet-pytorch's own cascade, and by
+how much its scores differ. Aim: under 5 s for 2000 images on one H200.
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ class JudgesBeside:
             [sys.executable, "-m", f"{__package__}.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            # Threads that wait spinning would take the training's cores.
+            env={"OMP_WAIT_POLICY": "passive", **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         finalizer = weakref.finalize(self, _kill, self.process)
         # At exit the run may still wait for what is judged; the process ends with this one anyway.
