@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from monitor import Run
 from tests.monitor.api.running import Running, run_service
-from tests.web.conftest import Begin, OpenPage
+from tests.web.conftest import PATIENCE_MS, Begin, OpenPage
 from tests.web.selectors import chart, open_run, part, row, until
 from tests.web.trainings import Training, finish, train
 
@@ -40,6 +41,18 @@ def test_a_run_that_begins_appears_in_the_list_by_itself(page: Page, begin: Begi
     expect(row(page, run.id).locator(".badge")).to_have_text("running")
     finish(run)
     expect(row(page, run.id).locator(".badge")).to_have_text("finished")
+
+
+def test_what_happens_while_the_stream_opens_is_asked_for_once_it_is_open(page: Page) -> None:
+    part(page, "live").filter(has_text="live").wait_for()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("/api/v1/")[-1].split("?")[0]))
+    page.goto("/")
+    part(page, "live").filter(has_text="live").wait_for()
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while "runs" not in asked[asked.index("events") :]:
+        assert time.monotonic() < end, asked
+        page.wait_for_timeout(50)
 
 
 def test_runs_are_found_by_name_and_state_and_the_address_says_how(page: Page, begin: Begin) -> None:

@@ -1,7 +1,7 @@
 /**
  * Server-sent events: what changed in which run, handed on at most once a second and never while the last change is
- * still being fetched. A lost stream is reopened with growing pauses; after each opening everything is asked for
- * again (ETags make that cheap), so nothing that happened in between is missed. A connection can also die without a
+ * still being fetched. A lost stream is reopened with growing pauses; after each opening, the first too, everything is
+ * asked for again (ETags make that cheap), so nothing that happened in between is missed. A connection can also die without a
  * word (a laptop that slept, a router that forgot): a stream that does not open is given up, a quiet one is checked.
  * A page in a hidden tab holds no stream: browsers open six connections to a host, and a row of tabs must not use
  * them up.
@@ -42,14 +42,14 @@ export class Live {
     this.closed = false;
     this.onVisibility = () => this.#visibility();
     document.addEventListener("visibilitychange", this.onVisibility);
-    this.#open(false);
+    this.#open();
   }
 
   /** Stops waiting and tries now. */
   retry() {
     this.wait = FIRST_WAIT_MS;
     this.#drop();
-    this.#open(true);
+    this.#open();
   }
 
   close() {
@@ -60,8 +60,7 @@ export class Live {
     this.#drop();
   }
 
-  /** @param {boolean} again True where an earlier stream was lost: all must be asked for again. */
-  #open(again) {
+  #open() {
     this.tell("connecting", null);
     const source = new EventSource(eventsUrl(this.runs));
     this.source = source;
@@ -70,7 +69,7 @@ export class Live {
       this.#watch(source);
       this.wait = FIRST_WAIT_MS;
       this.tell("live", null);
-      if (again) this.#everything();
+      this.#everything();
     });
     source.addEventListener("run", (event) => {
       this.#watch(source);
@@ -96,7 +95,7 @@ export class Live {
     if (source !== this.source || this.closed) return;
     this.#drop();
     this.tell("away", Date.now() + this.wait);
-    this.reopening = setTimeout(() => this.#open(true), this.wait);
+    this.reopening = setTimeout(() => this.#open(), this.wait);
     // Asking tells whether the server is gone or only its stream; in that case the page goes on by asking at each try.
     this.#everything();
     this.wait = Math.min(LONGEST_WAIT_MS, this.wait * 2);
