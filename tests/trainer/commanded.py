@@ -3,7 +3,8 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,22 @@ class Commanded:
             else []
         )
 
-    def start(self, *arguments: str, recipe: str = "digits-lsgan") -> subprocess.Popen[str]:
+    @contextmanager
+    def start(self, *arguments: str, recipe: str = "digits-lsgan") -> Iterator[subprocess.Popen[str]]:
+        """It ends with the block, whatever ended that: by itself it never would."""
         options = [*SMALL, *ENDLESS, *self._server, "--out", str(self.folder), "--resume", "--quiet"]
-        return subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, *self._launch, "-m", "trainer", recipe, *options, *arguments],
             cwd=self.home,
             env=environment(self.home) | {"OMP_WAIT_POLICY": "passive"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def run(self) -> dict[str, Any]:
         """Empty while there is none."""
