@@ -49,6 +49,12 @@ Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 SeriesKind = Literal["scalar", "distribution"]
 Direction = Literal["higher", "lower", "none"]
+#: Angles S of a step and between epoch ends, Q and D, losses, scores, gradient norms, learning rates, weight
+#: norms.
+ROLES = (
+    *("S_G", "S_D", "S_G_ep", "S_D_ep", "Q", "D", "loss_G", "loss_D", "d_real", "d_fake"),
+    *("gn_real", "gn_fake", "lr_G", "lr_D", "wn_G", "wn_D"),
+)
 CommandKind = Literal["stop", "rollback", "change"]
 EndState = Literal["finished", "failed"]
 #: What a run wants to come of a confirmed turning point. All but the first are commands to it: ``stop``, or
@@ -127,7 +133,7 @@ class Declare(Struct, tag="declare", kw_only=True, forbid_unknown_fields=True):
     lower: float | None = None
     upper: float | None = None
     help: str = ""
-    #: What the turning-point detector takes it for: S_G, S_D, S_G_ep, S_D_ep, Q, D, loss_G, ...
+    #: What the turning-point detector takes it for, one of ``ROLES``; rules may ask for others.
     role: str | None = None
     #: Which judge scored the samples ("digits-classifier", "mtcnn", ...), how many modes it tells apart, and
     #: how many samples it saw.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import time as now
-from typing import Any, SupportsIndex, TypedDict
+from typing import Any, SupportsIndex, TypedDict, get_args
 
 import msgspec
 
@@ -28,10 +28,27 @@ class Facts(TypedDict, total=False):
 
 
 def declaration(name: str, kind: protocol.SeriesKind, facts: Facts) -> protocol.Declare:
-    """Raises ``ValueError`` or ``TypeError`` where a word is not one of the protocol's."""
+    """Raises ``ValueError`` or ``TypeError`` where a word is not one of the protocol's.
+
+    A role that is none of the protocol's is one for rules of one's own, unless it is one of them misspelled.
+    """
+    direction, role = facts.get("direction", "none"), facts.get("role")
+    if direction not in get_args(protocol.Direction):
+        allowed = ", ".join(map(repr, get_args(protocol.Direction)))
+        raise ValueError(f"direction of {name!r} is {direction!r}; it is one of {allowed}")
+    if isinstance(role, str) and role not in protocol.ROLES and (meant := _ROLES.get(_letters(role))):
+        raise ValueError(f"role of {name!r} is {role!r}; did you mean {meant!r}?")
     bounds = {key: to_float(facts[key]) for key in ("lower", "upper") if facts.get(key) is not None}
     fields = {"sequence": 1, "name": to_name(name), "kind": kind, **facts, **bounds}
     return msgspec.convert(fields, protocol.Declare)
+
+
+def _letters(role: str) -> str:
+    return "".join(filter(str.isalnum, role)).casefold()
+
+
+#: The protocol's roles, by their letters alone.
+_ROLES = {_letters(role): role for role in protocol.ROLES}
 
 
 class Turned(TypedDict, total=False):

@@ -37,7 +37,7 @@ class Numbers:
         self.step = 0
 
     def log(self, values: Mapping[str, Any], step: SupportsIndex, mark: Mark, time: float | None) -> None:
-        columns = self._columns.get(tuple(values))
+        columns = self._columns.get(tuple(values)) if isinstance(values, dict) else None
         if (
             columns is not None
             and mark is None
@@ -49,6 +49,8 @@ class Numbers:
             self.step = step
             self._spool.append_row(columns, (step, now(), NO_MARK), values.values())
             return
+        if not isinstance(values, Mapping):
+            raise Rejected(f"is {type(values).__name__}; a mapping of names to numbers is wanted")
         here: dict[str, float] = {}
         elsewhere: dict[str, Any] = {}
         for name, value in values.items():
@@ -91,7 +93,9 @@ class Numbers:
 
     def reject(self, name: object, reason: Rejected) -> None:
         self.rejected += 1
-        self._notices.once(f"value {name}", "%r %s; it is not stored", name, reason)
+        # Two words are the kind of reason: a shape that is another one at every step is told once.
+        kind = " ".join(str(reason).split()[:2])
+        self._notices.once(f"value {name} {kind}", "%r %s; it is not stored", name, reason)
 
     def _landed(self, landing: Landing) -> dict[str, float]:
         values = landing.values()

@@ -80,6 +80,43 @@ def test_a_wrong_value_is_left_out_told_once_and_counted(
     assert len(told) == 4
 
 
+def test_another_reason_under_the_same_name_is_told_too(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    for step in range(3):
+        run.log({"bad": "text"}, step=step)
+        run.log({"bad": np.zeros(step + 2)}, step=step)
+    told = [message for message in warnings_of(caplog) if "not stored" in message]
+    assert [("str" in message, "shape (2,)" in message) for message in told] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize("wrong", [[("loss", 1.0)], ["loss"], 0.5, None])
+def test_what_is_no_mapping_is_told_as_such(
+    tmp_path: Path, run: Run, wrong: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.log({"loss": 1.0}, step=0)
+    run.log(wrong, step=1)
+    assert run.finish().rejected == 1
+    assert values(tmp_path) == [{"loss": 1.0}]
+    (told,) = (message for message in warnings_of(caplog) if "not stored" in message)
+    assert f"is {type(wrong).__name__}; a mapping of names to numbers is wanted" in told
+
+
+@pytest.mark.parametrize(("role", "meant"), [("loss_d", "loss_D"), ("q", "Q"), ("s-g-ep", "S_G_ep")])
+def test_a_misspelled_role_is_refused_with_the_one_that_was_meant(run: Run, role: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"role of 'loss' is '{role}'; did you mean '{meant}'?"):
+        run.declare("loss", role=role)
+
+
+def test_a_role_for_rules_of_ones_own_is_kept(tmp_path: Path, run: Run) -> None:
+    run.declare("memory", role="memory_of_gpu")
+    run.finish()
+    assert [declared.role for declared in records(tmp_path, kind=protocol.Declare)] == ["memory_of_gpu"]
+
+
+def test_a_wrong_direction_is_refused_with_the_right_ones(run: Run) -> None:
+    with pytest.raises(ValueError, match="'up'; it is one of 'higher', 'lower', 'none'"):
+        run.declare("loss", direction="up")  # type: ignore[arg-type]
+
+
 def test_not_a_number_and_infinity_are_numbers(tmp_path: Path, run: Run) -> None:
     for _ in range(2):  # the second call takes the short way
         run.log({"a": math.nan, "b": math.inf, "c": -math.inf, "d": 5e-324, "e": -0.0}, step=0)
