@@ -191,6 +191,7 @@ class Background:
         policy = Policy.of(self._settings.keep_days, self._settings.keep_bytes)
         for gone in apply_retention(self._database, policy, self._clock()):
             log.info("run %s (%s) is deleted for its %s", gone.run, gone.name, gone.reason)
+        outbox.drop_settled(self._database, self._clock())
         self._unclaimed = images.drop_unclaimed(self._database, self._unclaimed)
         return TIDY_SECONDS
 

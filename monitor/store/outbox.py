@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select, tuple_, update
+from sqlalchemy import Connection, delete, func, or_, select, tuple_, update
 
 from monitor.store.database import Database, insert_into
 from monitor.store.plain import LONG, plain_text
@@ -15,6 +15,8 @@ from monitor.store.schema import Outbox
 #: Nothing waits for longer than this between two tries, in seconds; what would was told to by a clock that
 #: has been set back since, and is due.
 LONGEST_WAIT = 3700.0
+#: Seconds for which it can be seen what was told and what was given up: 30 days.
+KEPT = 30 * 86400.0
 #: Rows named in one statement.
 _AT_ONCE = 500
 
@@ -164,6 +166,12 @@ def give_up_others(db: Database, channels: Collection[str]) -> None:
             .where(Outbox.outcome.is_(None), Outbox.channel.not_in(channels))
             .values(outcome="given up", error="no such channel is configured any more")
         )
+
+
+def drop_settled(db: Database, now: float) -> None:
+    """Forget what was told, or given up, long ago."""
+    with db.write() as c:
+        c.execute(delete(Outbox).where(Outbox.outcome.is_not(None), Outbox.next_try < now - KEPT))
 
 
 def _of(waiting: Sequence[Waiting]) -> Any:

@@ -117,6 +117,16 @@ def test_after_three_days_it_is_given_up(db: Database) -> None:
     assert outcomes(db)["e1"][0] == "given up"
 
 
+def test_what_was_told_is_forgotten_after_a_month_and_what_waits_is_not(db: Database) -> None:
+    wait(db, "told", now=0.0)
+    deliver_due(db, {"webhook": Recorder()}, 0.0)
+    wait(db, "waits", channel="mail", now=0.0)
+    outbox.drop_settled(db, outbox.KEPT)
+    assert set(outcomes(db)) == {"told", "waits"}
+    outbox.drop_settled(db, outbox.KEPT + 1)
+    assert set(outcomes(db)) == {"waits"}
+
+
 def test_a_channel_that_is_no_longer_configured_holds_up_nothing(db: Database) -> None:
     wait(db, "e1", channel="pigeon")
     outbox.give_up_others(db, ["webhook"])
