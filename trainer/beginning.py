@@ -3,7 +3,7 @@
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,8 +73,8 @@ def find_beginning(
     if not directory.holds_training():
         record, is_new = as_elsewhere(RunRecord(run, options.project, name), remedies), elsewhere is None
         if not is_new:
-            taken = "".join(f", with {remedy.name}, which it took" for remedy in remedies)
-            logger.info("run %s was trained elsewhere, without its checkpoints it begins again%s", run, taken)
+            told = "run %s was trained elsewhere, without its checkpoints it begins again%s"
+            logger.info(told, run, with_those(remedies))
         config = changed(config, record.settings)
         return Beginning(
             directory,
@@ -89,8 +89,13 @@ def find_beginning(
         raise ConfigError(
             f"{directory.path} holds a training: add --resume to go on, or choose another --out"
         )
-    record = as_elsewhere(directory.record(), remedies)
-    if record.going_back is not None:
+    known = directory.record()
+    record = as_elsewhere(known, remedies)
+    if record is not known:
+        # Nobody knows whether what lies here had turned too: a remedy belongs before a turn.
+        logger.info("run %s turned elsewhere, it begins again%s", record.run, with_those(remedies))
+        directory.checkpoints.set_aside(after=0)
+    elif record.going_back is not None:
         directory.checkpoints.set_aside(after=record.going_back.step)
     config, checkpoint = changed(config, record.settings), directory.checkpoints.newest()
     if checkpoint is not None and checkpoint.config.rollbacks < config.rollbacks:
@@ -102,6 +107,10 @@ def find_beginning(
     return Beginning(
         directory, record, config, checkpoint, is_known=True, attempt=attempt, is_behind=is_behind
     )
+
+
+def with_those(remedies: Sequence[Remedy]) -> str:
+    return "".join(f", with {remedy.name}, which it took" for remedy in remedies)
 
 
 def compare_with_before(before: Checkpoint, record: RunRecord, config: Config, ranks: Ranks) -> None:

@@ -58,11 +58,12 @@ def find_way_back(command: Asking, config: Config, checkpoints: CheckpointDirect
 
 
 def as_elsewhere(record: RunRecord, remedies: Sequence[Remedy]) -> RunRecord:
-    """With the remedies that the run took on another machine, where it came farther than here."""
+    """With the remedies that the run took on another machine, if there are more of them than here."""
     if len(remedies) <= record.settings.get("rollbacks", 0):
         return record
     changed = {name: value for remedy in remedies for name, value in remedy.settings.items()}
-    return replace(record, settings=record.settings | changed | {"rollbacks": len(remedies)})
+    settings = record.settings | changed | {"rollbacks": len(remedies)}
+    return replace(record, settings=settings, going_back=None)
 
 
 def gone_back(checkpoint: Checkpoint, config: Config) -> Checkpoint:
