@@ -99,7 +99,7 @@ class JudgesBeside:
 
     def __init__(self, luggage: bytes, device: torch.device) -> None:
         self.process = subprocess.Popen(  # noqa: S603  ourselves
-            [sys.executable, "-m", f"{__package__}.process"],
+            [sys.executable, "-m", f"{__package__}.process", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Threads that wait spinning would take the training's cores.

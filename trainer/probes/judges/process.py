@@ -1,4 +1,5 @@
-"""The process that judges beside a training: ``python -m trainer.probes.judges.process``, see ``beside.py``.
+"""The process that judges beside a training: ``python -m trainer.probes.judges.process PID``, with the
+training's; see ``beside.py``.
 
 It reads pickled questions from its standard input and answers each on its standard output: first where to
 judge and with which judges, then batches of images. It ends when it is asked None, or nothing any more, or
@@ -70,7 +71,8 @@ def end_with(parent: int) -> None:
 
 
 def main() -> None:
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    # Told, not asked for: a training that was killed while torch was loaded is the parent no more.
+    threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
     # The signals that end a training reach its whole group; what is queued is to be answered all the same.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
