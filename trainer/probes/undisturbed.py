@@ -35,15 +35,16 @@ def undisturbed(*called: object) -> Iterator["Visit"]:
     called = tuple(thing.__self__ if isinstance(thing, MethodType) else thing for thing in called)
     modules = [thing for thing in called if isinstance(thing, nn.Module)]
     wrappers = [thing for thing in called if not isinstance(thing, nn.Module) and hasattr(thing, "__dict__")]
-    devices = {t.device for module in modules for t in chain(module.parameters(), module.buffers())}
+    # What is found may lie on any GPU.
+    gpus = range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)  # type: ignore[no-untyped-call]
+    kinds = {t.device.type for module in modules for t in chain(module.parameters(), module.buffers())}
+    kinds |= {"cpu", "cuda"} if gpus else {"cpu"}
     python_state, numpy_state = random.getstate(), np.random.get_state()
     with ExitStack() as stack:
-        stack.enter_context(
-            torch.random.fork_rng(devices=sorted(d.index for d in devices if d.type == "cuda"))
-        )
+        stack.enter_context(torch.random.fork_rng(devices=gpus))
         stack.callback(random.setstate, python_state)
         stack.callback(np.random.set_state, numpy_state)
-        for kind in {device.type for device in devices} | {"cpu"}:
+        for kind in kinds:
             stack.enter_context(_without_autocast(kind))
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))

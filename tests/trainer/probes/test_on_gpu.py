@@ -21,6 +21,16 @@ pytestmark = [
 ]
 
 
+def test_what_is_found_on_a_gpu_leaves_its_generator_and_measures_in_full() -> None:
+    named, found = torch.nn.Linear(4, 4), torch.nn.Dropout().cuda()
+    before = torch.cuda.get_rng_state_all()
+    with torch.autocast("cuda"), undisturbed(named) as visit, visit.finding():
+        found(torch.rand(4, 4, device="cuda"))
+        assert not torch.is_autocast_enabled("cuda")
+    assert visit.found == [found]
+    assert all(map(torch.equal, torch.cuda.get_rng_state_all(), before))
+
+
 def test_a_gpu_measures_what_the_cpu_measures() -> None:
     training = Training(normalized=False)
     train(training, None, 3)
