@@ -166,7 +166,13 @@ def digits_or_noise(config: Config) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time of every probe, and its share of a training step.")
-    parser.add_argument("--recipe", default="gn-cifar10-resnet", choices=sorted(RECIPES))
+    parser.add_argument(
+        "--recipe",
+        default="gn-cifar10-resnet",
+        choices=sorted(RECIPES),
+        metavar="RECIPE",
+        help="one of those that `gantrain list` shows (%(default)s)",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch", type=int, help="images of a step, instead of the recipe's")

@@ -201,7 +201,11 @@ def choose_device(name: str | None, own: int | None = None) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as problem:
-        raise ConfigError(f"device {name} cannot be used: {problem}") from problem
+        gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        # Of a GPU torch knows what is wrong; of anything else it lists every kind there is in the world.
+        reason = f" ({str(problem).splitlines()[0]})" if gpus and name.startswith("cuda") else ""
+        usable = " or ".join(["cpu", *gpus])
+        raise ConfigError(f"device {name} cannot be used{reason}: pass {usable}") from problem
     return device
 
 

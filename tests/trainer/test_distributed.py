@@ -193,8 +193,9 @@ def test_a_process_that_is_not_ended_speaks_for_itself(monkeypatch: pytest.Monke
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="device toaster cannot be used"):
-        choose_device("toaster")
+    for name in ("toaster", "cuda:77", "cuda:x", ""):
+        with pytest.raises(ConfigError, match=rf"^device {name} cannot be used.*: pass cpu[^,]*$"):
+            choose_device(name)
 
 
 def test_what_rank_0_cannot_make_is_refused_as_it_said() -> None:
