@@ -42,19 +42,20 @@ def serve(
     settings = load_settings(host=host, port=port, data_dir=data_dir, database=database)
     app = create_app(settings)
     store = app.state.service.database
-    store.migrate()
-    gc.freeze()
-    gc.enable()
-    with store.served_alone(), server.listen(settings) as listener:
-        note_address(settings, listener.getsockname()[1])
-        address = link(settings, listener.getsockname()[1])
+    with store.served_alone():
+        store.migrate()
+        gc.freeze()
+        gc.enable()
+        with server.listen(settings) as listener:
+            note_address(settings, listener.getsockname()[1])
+            address = link(settings, listener.getsockname()[1])
 
-        def tell() -> None:
-            print(f"ganwatch is at {address}", flush=True)
-            if open:
-                webbrowser.open(address)
+            def tell() -> None:
+                print(f"ganwatch is at {address}", flush=True)
+                if open:
+                    webbrowser.open(address)
 
-        server.Server(app, settings, when_ready=tell).run(sockets=[listener])
+            server.Server(app, settings, when_ready=tell).run(sockets=[listener])
 
 
 def sync(

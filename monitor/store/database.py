@@ -7,6 +7,7 @@ before they ask SQLite for its own lock, so that threads never wait in SQLite's 
 from __future__ import annotations
 
 import fcntl
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from monitor.errors import Misuse, Problem
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
+
+log = logging.getLogger("ganwatch")
 
 VERSION_TABLE = "ganwatch_schema"
 #: Any number does, as long as every server of a database takes the same one.
@@ -63,7 +66,11 @@ def _parse(url: str) -> URL:
         raise Misuse(f"the database must be SQLite or PostgreSQL, not {backend}")
     if parsed.database in {None, "", ":memory:"}:
         raise Misuse("SQLite needs a file: sqlite:///path/to/ganwatch.db")
-    return parsed
+    if parsed.query:
+        raise Misuse(
+            f"SQLite takes no parameters ({', '.join(parsed.query)}), only a file: sqlite:///path/to/ganwatch.db"
+        )
+    return parsed.set(drivername="sqlite")
 
 
 class Database:
@@ -105,12 +112,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema up to date, whole or not at all; :class:`Misuse` says why it cannot be."""
-        if self.is_sqlite:
-            path = Path(cast("str", self.url.database))
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise Misuse(f"cannot make the folder of the database: {error}") from None
+        self._make_folder()
         try:
             with self.write() as connection:
                 self._migrate(connection)
@@ -118,6 +120,13 @@ class Database:
             raise Misuse(f"the database {self.name} cannot be used: {problem.detail}") from None
         except DatabaseError as error:
             raise Misuse(f"the database {self.name} cannot be used: {_first_line(error)}") from None
+
+    def _make_folder(self) -> None:
+        if self.is_sqlite:
+            try:
+                Path(self.name).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise Misuse(f"cannot make the folder of the database: {error}") from None
 
     def _migrate(self, connection: Connection) -> None:
         if not self.is_sqlite:
@@ -149,11 +158,22 @@ class Database:
 
     @contextmanager
     def served_alone(self) -> Iterator[None]:
-        """On SQLite nobody else serves it meanwhile: two would tell alerts twice, and pages only half."""
+        """On SQLite nobody else serves it meanwhile: two would tell alerts twice, and pages only half.
+
+        A file system that knows no locks is warned of and served: what cannot be told is no reason to refuse.
+        """
         if not self.is_sqlite:
             yield
             return
-        with Path(f"{self.name}-served").open("ab") as file:
+        self._make_folder()
+        path = Path(f"{Path(self.name).resolve()}-served")
+        try:
+            file = path.open("ab")
+        except OSError as error:
+            raise Misuse(
+                f"cannot open the lock {path} ({error.strerror}); put --data-dir where this user may write"
+            ) from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -161,6 +181,12 @@ class Database:
                     f"another `ganwatch serve` has the database {self.name}; `ganwatch token` prints its "
                     "link, and --data-dir chooses another place"
                 ) from None
+            except OSError as error:
+                log.warning(
+                    "cannot lock %s (%s): start no second service of it, or put --data-dir on a local disk",
+                    path,
+                    error.strerror,
+                )
             yield
 
     @property

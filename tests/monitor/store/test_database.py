@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -152,7 +156,17 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://host/db", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "mysql://host/db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:runs.db?uri=true",
+        "sqlite:///runs.db?mode=ro",
+    ],
+)
 def test_what_is_no_place_for_runs_is_refused(url: str) -> None:
     with pytest.raises(Misuse):
         Database(url)
@@ -173,3 +187,70 @@ def test_a_full_disk_is_told_as_such_and_reading_goes_on(tmp_path: Path) -> None
     with db.read() as c:
         assert c.execute(text("SELECT count(*) FROM blob")).scalar() == 0
     db.close()
+
+
+def test_one_service_at_a_time_has_a_sqlite_file_however_its_path_is_spelled(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "other.db").symlink_to("folder/ganwatch.db")
+    first, *others = (
+        Database(f"{scheme}:///{tmp_path}/{path}")
+        for scheme, path in (
+            ("sqlite", "folder/ganwatch.db"),
+            ("sqlite+pysqlite", "folder/ganwatch.db"),
+            ("sqlite", "link/ganwatch.db"),
+            ("sqlite", "other.db"),
+        )
+    )
+    for other in others:
+        with (
+            first.served_alone(),
+            pytest.raises(Misuse, match="another `ganwatch serve` has"),
+            other.served_alone(),
+        ):
+            pass
+        with other.served_alone():
+            pass
+
+
+HOLDER = """
+import sys, time
+from monitor.store.database import Database
+with Database(sys.argv[1]).served_alone():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_service_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ganwatch.db"
+    database = Database(url)
+    command = [sys.executable, "-c", HOLDER, url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        try:
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(Misuse, match="another"), database.served_alone():
+                pass
+        finally:
+            holder.kill()
+    with database.served_alone():
+        pass
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ganwatch.db-served").mkdir()
+    database = Database(f"sqlite:///{tmp_path}/ganwatch.db")
+    with pytest.raises(Misuse, match=r"ganwatch\.db-served .*--data-dir"), database.served_alone():
+        pass
+
+
+def test_a_file_system_without_locks_is_warned_of_and_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(_file: object, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with Database(f"sqlite:///{tmp_path}/ganwatch.db").served_alone():
+        assert "ganwatch.db-served (No locks available)" in caplog.text
