@@ -14,6 +14,7 @@ from monitor.api.service import HasService
 from monitor.store import census, runs
 from monitor.store.filter_grammar import LONGEST
 from monitor.store.filters import filter_runs
+from monitor.store.plain import LONG
 
 FILTER_HELP = 'Words, or a filter such as `state:running tag:gn config.loss=hinge last("quality/*")>0.8`.'
 
@@ -28,7 +29,7 @@ class RunChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Line | None = None
-    notes: Annotated[str, Field(max_length=100_000)] | None = None
+    notes: Annotated[str, Field(max_length=LONG)] | None = None
     tags: Annotated[list[Line], Field(max_length=100)] | None = None
     archived: bool | None = None
 

@@ -9,7 +9,7 @@ from typing import Any
 SHORT = 1024
 #: The longest text kept of a project: PostgreSQL indexes no more than 2704 bytes.
 INDEXED = 512
-#: The longest text kept of a help, a caption, a message.
+#: The longest text kept of a help, a caption, a message, of notes.
 LONG = 16384
 #: Lists and objects in each other; what is deeper would exhaust the stack of whoever reads it.
 DEEPEST = 100

@@ -201,3 +201,26 @@ def test_a_run_is_renamed_tagged_noted_and_archived_on_its_page(page: Page, begi
     expect(page.get_by_text("No run matches.")).to_be_visible()
     page.get_by_role("button", name="archived").click()
     expect(row(page, run.id)).to_contain_text("as it is called")
+
+
+def test_what_somebody_else_says_of_a_run_meanwhile_is_kept_and_escape_drops_no_notes(
+    page: Page, begin: Begin, service: Running
+) -> None:
+    run = begin("noted by two")
+    finish(run)
+    open_run(page, run.id)
+    part(page, "edit").click()
+    notes = page.get_by_label("Notes")
+    notes.fill("an hour of thought")
+    with service.client() as somebody:
+        somebody.patch(f"/api/v1/runs/{run.id}", json={"tags": ["theirs"]}).raise_for_status()
+    for _ in range(2):
+        page.keyboard.press("Escape")
+    expect(part(page, "editing")).to_contain_text("Not saved yet")
+    expect(notes).to_have_value("an hour of thought")
+    page.get_by_role("button", name="Save").click()
+    expect(part(page, "notes")).to_have_text("an hour of thought")
+    expect(page.locator(".facts .tag")).to_have_text(["theirs"])
+    part(page, "edit").click()
+    page.keyboard.press("Escape")
+    expect(part(page, "editing")).to_have_count(0)

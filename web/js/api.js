@@ -110,7 +110,7 @@ export const getRun = (run, signal) => get(of(run), signal);
 /**
  * What people may change of a run.
  * @param {string} run
- * @param {{name: string, tags: string[], notes: string, archived: boolean}} change
+ * @param {{[field: string]: string | string[] | boolean}} change Of name, tags, notes and archived.
  * @returns {Promise<Run>}
  */
 export const changeRun = (run, change) => post(of(run), change, "PATCH");

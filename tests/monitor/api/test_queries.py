@@ -15,6 +15,7 @@ from monitor.api.query import query_points
 from monitor.app import create_app
 from monitor.protocol import End
 from monitor.settings import Settings
+from monitor.store.plain import LONG
 from tests.monitor.api.batches import a_run, batch, begin, points, send
 from tests.monitor.api.running import TOKEN
 
@@ -147,6 +148,9 @@ def test_a_run_can_be_renamed_tagged_noted_and_archived(client: httpx.Client) ->
     assert client.patch("/api/v1/runs/changed", json={}).json()["name"] == "<b>bold</b>"
     assert client.patch("/api/v1/runs/changed", json={"name": ""}).status_code == 422
     assert client.patch("/api/v1/runs/changed", json={"tags": [1]}).status_code == 422
+    longest = "é" * LONG
+    assert client.patch("/api/v1/runs/changed", json={"notes": longest}).json()["notes"] == longest
+    assert client.patch("/api/v1/runs/changed", json={"notes": f"{longest}!"}).status_code == 422
     for archived, listed in (("true", True), ("false", False)):
         runs = client.get("/api/v1/runs", params={"archived": archived}).json()["runs"]
         assert ("changed" in [run["id"] for run in runs]) is listed

@@ -5,6 +5,9 @@ import { PART } from "../selectors.js";
 
 /** @typedef {import("../types.js").Run} Run */
 
+/** As much as the service keeps of them. */
+const LONGEST_NOTES = 16384;
+
 /** @param {string} text @returns {string[]} */
 const tagsOf = (text) => [
   ...new Set(
@@ -27,25 +30,42 @@ const labelled = (label, field, hint) =>
 export function editRun(run, changed) {
   const name = el("input", { type: "text", required: true, maxlength: "500", dir: "auto", value: run.name });
   const tags = el("input", { type: "text", dir: "auto", value: run.tags.join(", ") });
-  const notes = el("textarea", { rows: "6", dir: "auto", maxlength: "100000", autofocus: true });
+  const notes = el("textarea", { rows: "6", dir: "auto", maxlength: LONGEST_NOTES, autofocus: true });
   const archived = el("input", { type: "checkbox" });
   notes.value = run.notes;
   archived.checked = run.archived;
   const fault = el("p", { class: "fault", role: "alert" });
-  const dialog = el("dialog", { class: "edit", "aria-labelledby": "edit-title", part: PART.editing });
+  const submit = el("button", { type: "submit", class: "primary" }, "Save");
+  const said = () => ({
+    name: name.value,
+    tags: tagsOf(tags.value),
+    notes: notes.value,
+    archived: archived.checked,
+  });
+  const before = new Map(Object.entries(said()));
+  // What was not changed here is not sent: somebody else may have changed it meanwhile.
+  const changes = () => Object.entries(said()).filter(([field, value]) => `${value}` !== `${before.get(field)}`);
+  const stay = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape" || !changes().length) return;
+    event.preventDefault();
+    setText(fault, "Not saved yet: Save keeps what you wrote, Cancel drops it.");
+  };
+  const dialog = el("dialog", {
+    class: "edit",
+    "aria-labelledby": "edit-title",
+    part: PART.editing,
+    on: { keydown: stay, close: () => dialog.remove() },
+  });
   const save = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
+    submit.disabled = true;
     try {
-      await changeRun(run.id, {
-        name: name.value,
-        tags: tagsOf(tags.value),
-        notes: notes.value,
-        archived: archived.checked,
-      });
+      await changeRun(run.id, Object.fromEntries(changes()));
       dialog.close();
       changed();
     } catch (error) {
       setText(fault, /** @type {Error} */ (error).message);
+      submit.disabled = false;
     }
   };
   dialog.append(
@@ -62,11 +82,10 @@ export function editRun(run, changed) {
         "div",
         { class: "actions" },
         el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-        el("button", { type: "submit", class: "primary" }, "Save"),
+        submit,
       ),
     ),
   );
-  dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
 }
