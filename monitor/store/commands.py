@@ -11,7 +11,7 @@ from monitor import protocol
 from monitor.errors import Problem
 from monitor.store.database import Database, insert_into
 from monitor.store.plain import LONG, plain_json, plain_text
-from monitor.store.remedies import remedies_left
+from monitor.store.remedies import remedies_left, remedies_taken
 from monitor.store.schema import Command, Run
 
 DEFAULT_LIFETIME = 3600.0
@@ -44,17 +44,27 @@ def issue_command(
 
 def refusal(c: Connection, run_id: str, kind: str) -> Problem | None:
     """Why the run cannot be asked for that as it is now; None where it can."""
-    run = c.execute(select(Run.commands, Run.state).where(Run.id == run_id)).first()
+    run = c.execute(
+        select(Run.commands, Run.state, Run.config, Run.on_turning_point).where(Run.id == run_id)
+    ).first()
     if run is None:
         return Problem(404, "unknown-run", f"There is no run {run_id!r}.")
-    if kind not in run.commands:
-        allowed = ", ".join(run.commands) or "none"
+    left = None
+    if kind == "rollback":
+        left = remedies_left(run.config, run.on_turning_point, len(remedies_taken(c, run_id)))
+    return refusal_of(kind, run.commands, run.state, left)
+
+
+def refusal_of(kind: str, commands: list[str], state: str, left: list[str] | None) -> Problem | None:
+    """Why a run that allows these commands, is in that state and has those remedies left cannot be asked."""
+    if kind not in commands:
+        allowed = ", ".join(commands) or "none"
         return Problem(
             409, "not-allowed", f"The run does not obey {kind!r}; it allows {allowed}.", field="kind"
         )
-    if run.state in {"finished", "failed"}:
-        return Problem(409, "run-ended", f"The run has {run.state}; nobody is there to obey.")
-    if kind == "rollback" and remedies_left(c, run_id) == []:
+    if state in {"finished", "failed"}:
+        return Problem(409, "run-ended", f"The run has {state}; nobody is there to obey.")
+    if kind == "rollback" and left == []:
         detail = "The run has taken every remedy of its recipe: stop it, and resume it with more of them."
         return Problem(409, "remedies-taken", detail)
     return None

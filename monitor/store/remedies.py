@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, select
 from monitor.store.detectors import series_by_role
 from monitor.store.lineage import Segment, shown_by, trace
 from monitor.store.plain import float_of, number_of
-from monitor.store.schema import Attempt, Command, Mark, MarkValue, Run
+from monitor.store.schema import Attempt, Command, Mark, MarkValue
 
 #: Evaluations that a level is the median of.
 LEVEL = 10
@@ -50,18 +50,17 @@ def list_attempts(c: Connection, run_id: str) -> list[dict[str, Any]]:
     return attempts
 
 
-def remedies_left(c: Connection, run_id: str) -> list[str] | None:
-    """Those of its recipe that a run did not take yet, the next one first; None where its configuration names
-    none, as of loops that are not gantrain's.
+def remedies_left(config: dict[str, Any], on_turning_point: str, taken: int) -> list[str] | None:
+    """Those of its recipe that a run which took so many has left, the next one first; None where its
+    configuration names none, as of loops that are not gantrain's.
     """
-    run = c.execute(select(Run.config, Run.on_turning_point).where(Run.id == run_id)).one()
-    rescue = run.config.get("rescue")
+    rescue = config.get("rescue")
     named = rescue.get("remedies") if isinstance(rescue, dict) else None
     if not isinstance(named, list):
         return None
-    if run.on_turning_point == "rollback":
+    if on_turning_point == "rollback":
         named = ["rollback"]
-    return [str(name) for name in named[len(remedies_taken(c, run_id)) :]]
+    return [str(name) for name in named[taken:]]
 
 
 def remedies_taken(c: Connection, run_id: str) -> list[dict[str, Any]]:

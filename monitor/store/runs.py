@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_, update
 
 from monitor.errors import Problem
-from monitor.store.commands import refusal
+from monitor.store.commands import refusal_of
 from monitor.store.database import Database
 from monitor.store.facets import index_run
 from monitor.store.lineage import find_lineage
@@ -83,25 +83,22 @@ def get_run(c: Connection, run_id: str) -> dict[str, Any]:
             DetectorState.run_id == run_id, DetectorState.attempt == found[0]["attempt"]
         )
     ).scalar()
+    attempts = list_attempts(c, run_id)
+    taken = sum(attempt["remedy"] is not None for attempt in attempts)
+    left = remedies_left(run.config, run.on_turning_point, taken)
+    refused = refusal_of("rollback", run.commands, found[0]["state"], left)
     return {
         **found[0],
         **run._mapping,
         "judged": judged or 0,
-        "attempts": list_attempts(c, run_id),
-        "rescue": _rescue(c, run_id),
+        "attempts": attempts,
+        # What the run does if it goes back to before a turning point, and why it cannot be asked to.
+        "rescue": {
+            "remedy": next(iter(left or ()), None),
+            "refused": None if refused is None else refused.detail,
+        },
         "writers": [dict(row._mapping) for row in writers],
         "gaps": [dict(row._mapping) for row in gaps],
-    }
-
-
-def _rescue(c: Connection, run_id: str) -> dict[str, str | None]:
-    """What the run does next if it goes back to before a turning point, where its configuration says so; and
-    why it cannot be asked to, where it cannot.
-    """
-    refused = refusal(c, run_id, "rollback")
-    return {
-        "remedy": next(iter(remedies_left(c, run_id) or ()), None),
-        "refused": None if refused is None else refused.detail,
     }
 
 
