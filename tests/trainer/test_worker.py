@@ -257,32 +257,6 @@ def test_a_job_that_was_cancelled_does_not_wait_again() -> None:
     assert judged(Ending(), is_cancelled=True)[0] == "finished"
 
 
-def test_submit_queues_what_was_changed_of_a_recipe(
-    service: Running, client: httpx.Client, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server = ["--server", f"{service.url}/?token={TOKEN}"]
-    asked = ["--lr.d", "4e-4", "--epochs", "2", "--project", "p", "--tags", "a", "b"]
-    main(["submit", "digits-gn", *asked, *server])
-    (job,) = client.get("/api/v1/jobs").json()["jobs"]
-    assert (job["recipe"], job["project"], job["tags"]) == ("digits-gn", "p", ["a", "b"])
-    assert job["overrides"] == {"lr.d": 4e-4, "epochs": 2}
-    assert capsys.readouterr().out == f"job {job['id']} will be run {job['run']}\n"
-
-
-def test_submit_names_files_so_that_a_worker_finds_them(
-    service: Running, client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    paths = ["--data", "faces", "--fidelity.reference", "real.npz", "--fidelity.weights", "../w.pt"]
-    main(["submit", "dcgan64-gn", *paths, "--server", f"{service.url}/?token={TOKEN}"])
-    (job,) = client.get("/api/v1/jobs").json()["jobs"]
-    assert job["overrides"] == {
-        "data": str(tmp_path / "faces"),
-        "fidelity.reference": str(tmp_path / "real.npz"),
-        "fidelity.weights": str(tmp_path / "../w.pt"),
-    }
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

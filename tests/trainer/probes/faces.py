@@ -8,8 +8,14 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import normalize
+
+from trainer.probes.judges.arcface import IdentityBank
+from trainer.probes.judges.recognition import Crop, Recognizer
 
 FACES, OBJECTS, MODEL = "lfw_wide64.npz", "cifar10_lossless4k.npz", "arcface_mobilefacenet.onnx"
+#: Where LFW's faces lie; typical_crop finds it.
+LFW = Crop(x=0.012, y=-0.052, side=0.908)
 
 
 def needed(folder: Path, *names: str) -> None:
@@ -43,6 +49,19 @@ def known_people(path: Path, at_least: int) -> tuple[list[int], list[int]]:
     stay = np.flatnonzero(np.bincount(label) >= at_least)
     chosen = np.flatnonzero(np.isin(label, stay))
     return chosen.tolist(), np.searchsorted(stay, label[chosen]).tolist()
+
+
+def bank_of(recognizer: Recognizer, embeddings: Tensor, person: Tensor) -> IdentityBank:
+    m = int(person.max()) + 1
+    means = torch.stack([normalize(embeddings)[person == j].mean(dim=0) for j in range(m)])
+    return IdentityBank(
+        normalize(means),
+        tuple(f"person {j}" for j in range(m)),
+        torch.bincount(person),
+        recognizer.model,
+        str(recognizer.path),
+        recognizer.crop,
+    )
 
 
 def write_packed(path: Path, source: Path, chosen: list[int]) -> None:

@@ -1,21 +1,15 @@
 import hashlib
-import math
 import pickle
 import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
-from torch.nn.functional import normalize
 
-from tests.trainer.conftest import sets_folder
-from tests.trainer.probes.faces import FACES, MODEL, images_of, known_people, needed, some
+from tests.trainer.probes.faces import FACES, LFW, MODEL, bank_of, needed, some
 from trainer.identities.framing import TEMPLATE, fitted, typical_crop
-from trainer.probes.diversity import james_stein_entropy
 from trainer.probes.judges.arcface import ArcFaceJudge, IdentityBank, arcface_judge, read_bank
 from trainer.probes.judges.packages import MissingJudgeError
 from trainer.probes.judges.recognition import HOME, Crop, Recognizer, model_file
@@ -23,27 +17,11 @@ from trainer.probes.judges.recognition import HOME, Crop, Recognizer, model_file
 pytest.importorskip("insightface")
 onnx = pytest.importorskip("onnx")
 
-#: Where LFW's faces lie; typical_crop finds it.
-LFW = Crop(x=0.012, y=-0.052, side=0.908)
-
 
 @pytest.fixture
 def recognizer(packed_sets: Path) -> Recognizer:
     needed(packed_sets, FACES, MODEL)
     return Recognizer(packed_sets / MODEL, LFW)
-
-
-def bank_of(recognizer: Recognizer, embeddings: Tensor, person: Tensor) -> IdentityBank:
-    m = int(person.max()) + 1
-    means = torch.stack([normalize(embeddings)[person == j].mean(dim=0) for j in range(m)])
-    return IdentityBank(
-        normalize(means),
-        tuple(f"person {j}" for j in range(m)),
-        torch.bincount(person),
-        recognizer.model,
-        str(recognizer.path),
-        recognizer.crop,
-    )
 
 
 def test_the_torch_network_is_the_onnx_graph(recognizer: Recognizer, packed_sets: Path) -> None:
@@ -242,65 +220,6 @@ def test_what_is_no_recognition_model_is_refused(tmp_path: Path) -> None:
     path.write_text("no model")
     with pytest.raises(MissingJudgeError, match=r"text\.onnx cannot be read as an ONNX model"):
         Recognizer(path, Crop())
-
-
-class Judged(NamedTuple):
-    """Held-out faces, and who the judge takes them for."""
-
-    person: Tensor
-    mode: Tensor
-    m: int
-
-    def diversities(self, drawn: Tensor) -> tuple[float, float]:
-        """Of a draw, by what the judge says and by the truth."""
-        by_judge, by_truth = (
-            james_stein_entropy(torch.bincount(of[drawn], minlength=self.m).numpy(), self.m).entropy
-            for of in (self.mode, self.person)
-        )
-        return by_judge, by_truth
-
-
-@pytest.fixture(scope="module")
-def judged() -> Judged:
-    """Of the 158 people with at least 10 images every other image makes the bank."""
-    sets = sets_folder()
-    needed(sets, FACES, MODEL)
-    chosen, of_each = known_people(sets / FACES, at_least=10)
-    person = torch.tensor(of_each)
-    recognizer = Recognizer(sets / MODEL, LFW)
-    embeddings = recognizer.embeddings(images_of(sets / FACES, chosen))
-    place = torch.cat([torch.arange(n) for n in torch.bincount(person).tolist()])
-    order = person.argsort(stable=True)
-    in_bank = torch.empty(len(person), dtype=torch.bool)
-    in_bank[order] = place % 2 == 0
-    bank = bank_of(recognizer, embeddings[in_bank], person[in_bank])
-    return Judged(person[~in_bank], bank.nearest(embeddings[~in_bank]), len(bank.names))
-
-
-@pytest.mark.slow
-def test_held_out_faces_are_taken_for_those_they_show(judged: Judged) -> None:
-    assert (judged.mode == judged.person).double().mean() >= 0.98
-
-
-@pytest.mark.slow
-def test_d_of_real_draws_is_that_of_their_true_people(judged: Judged) -> None:
-    for seed in range(20):
-        drawn = torch.randperm(len(judged.person), generator=torch.Generator().manual_seed(seed))[:500]
-        by_judge, by_truth = judged.diversities(drawn)
-        assert by_judge == pytest.approx(by_truth, rel=0.02)
-
-
-@pytest.mark.slow
-def test_one_person_has_no_diversity_and_all_alike_have_the_most(judged: Judged) -> None:
-    generator = torch.Generator().manual_seed(0)
-    most_pictured = int(torch.bincount(judged.person).argmax())
-    of_one = (judged.person == most_pictured).nonzero()[:, 0]
-    one = of_one[torch.randint(len(of_one), (500,), generator=generator)]
-    assert judged.diversities(one)[0] < 0.05
-    people = torch.randint(judged.m, (500,), generator=generator).tolist()
-    of_each = [(judged.person == j).nonzero()[:, 0] for j in range(judged.m)]
-    alike = torch.stack([of_each[j][torch.randint(len(of_each[j]), (), generator=generator)] for j in people])
-    assert judged.diversities(alike)[0] > 0.99 * math.log(judged.m)
 
 
 @pytest.mark.gpu
