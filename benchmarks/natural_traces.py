@@ -176,7 +176,9 @@ def _train(config: Config) -> RecordedRun:
     run = RecordedRun()
     images = data.load(config)
     if config.dataset == "images":
-        images = ImageSet(images.images[:IMAGES].clone(), name=config.recipe)
+        # Packed files may be sorted by class: the first rows of CIFAR-10 are all aeroplanes.
+        rows = torch.randperm(len(images.images), generator=torch.Generator().manual_seed(0))[:IMAGES]
+        images = ImageSet(images.images[rows], name=config.recipe)
     with tempfile.TemporaryDirectory() as folder:
         train(
             replace(config, checkpoints=Checkpoints(every=10**6)),

@@ -108,6 +108,11 @@ def lies_low(channel: Channel) -> bool:
     return unit <= STEADY * level and channel.value < RUIN * level
 
 
+def lies_below_all(channel: Channel) -> bool:
+    """Whether the newest value has lost a third even of the least in the window."""
+    return channel.value is not None and channel.value < RUIN * min(point[1] for point in channel.window)
+
+
 def share_of_level(channel: Channel) -> float:
     """The newest value as a share of its level."""
     return channel.value / channel.level if channel.value is not None and channel.level else 0.0

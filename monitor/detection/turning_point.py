@@ -21,8 +21,8 @@ strong it is:
   that runs recover from by themselves.
 - *ruined*: Q or D alone for as long, having lost a third of a steady level, while the networks are elsewhere
   than when the fall began. That finds the turn under a learning rate that rises, which explains what S does.
-  Where Q or D is all that a run logs, nothing else can agree, and its ruin is enough.
-- *silent* (``SILENT`` times as long as any pause before): an armed run of which every signal is gone.
+  Where one is all that was ever logged, it must lie that long a third below all of its window.
+- *silent* (``SILENT`` times as long as the second longest pause): an armed run without any signal.
 - *diverged* (``SILENT`` records): all losses, or gradient norms without any, are finite no more.
 
 **Suspected** is the same agreement one record old: a badge, never an alert.
@@ -54,6 +54,7 @@ from monitor.detection.signals import (
     WITNESSES,
     has_leapt,
     has_left_its_place,
+    lies_below_all,
     lies_low,
     log_rate,
     make_channels,
@@ -80,11 +81,11 @@ TRADED = 0.75
 SILENT, RECOVERED = 3, 30
 #: What is remembered beside the channels.
 PLAIN = (
-    *("index", "leapt", "silence", "pause", "broken", "lows", "places"),
+    *("index", "leapt", "silence", "pauses", "broken", "lows", "places", "logged"),
     *("firing", "healthy", "before", "suspected"),
 )
 #: Raised with every change that makes old states mean something else.
-STATE_VERSION = 6
+STATE_VERSION = 7
 
 
 class TurningPointDetector:
@@ -101,8 +102,9 @@ class TurningPointDetector:
         #: The number of the newest record, counted from 0.
         self.index = -1
         self.leapt: int | None = None
-        #: Records without a signal, the most of them that ended, and records without a finite loss.
-        self.silence = self.pause = self.broken = 0
+        #: Records without a signal, or a finite loss; the longest two silences that ended; roles ever seen.
+        self.silence = self.broken = 0
+        self.pauses, self.logged = [0, 0], list[str]()
         #: How long Q and D have lain low, in records, and the levels of the others when one began to fall.
         self.lows = {"Q": 0.0, "D": 0.0}
         self.places: dict[str, float] = {}
@@ -128,8 +130,7 @@ class TurningPointDetector:
             return self._resolve() if self._has_recovered() else None
         if not is_armed:
             return None
-        evidence = {name: self.channels[name].sum for name in VALUES}
-        evidence["S"] = network_evidence(self.channels)
+        evidence = {name: self.channels[name].sum for name in VALUES} | {"S": network_evidence(self.channels)}
         pace = self._pace(evidence)
         if pace is None:
             if sorted(evidence.values())[-2] >= SUSPECT:
@@ -137,8 +138,7 @@ class TurningPointDetector:
             return None
         alert = self._describe("firing", pace, evidence)
         self.firing, self.healthy = True, 0
-        levels = {name: self.channels[name].level for name in VALUES}
-        self.before = {name: level for name, level in levels.items() if level is not None}
+        self.before = {name: level for name in VALUES if (level := self.channels[name].level) is not None}
         return alert
 
     def intervene(self) -> None:
@@ -157,6 +157,8 @@ class TurningPointDetector:
                 channel.miss()
                 continue
             is_seen, is_sound = True, is_sound or name in LOSSES
+            if name not in self.logged:
+                self.logged.append(name)
             channel.measure(self.index, measured(name, value, self.ln_m), log_rate(name, record))
         if all(has_leapt(self.channels, network) for network in NETWORKS):
             self.leapt = self.index
@@ -164,7 +166,7 @@ class TurningPointDetector:
             if channel.value is not None:
                 channel.judge(is_excused=self._is_traded(name))
         if is_seen and self.silence < self.index:
-            self.pause = max(self.pause, self.silence)
+            self.pauses = sorted([*self.pauses, self.silence])[1:]
         self.silence = 0 if is_seen else self.silence + 1
         # NaN in one network soon is in both losses; where all is missing at once, the log has a gap.
         self.broken = self.broken + 1 if is_broken and is_seen and not is_sound else 0
@@ -200,14 +202,13 @@ class TurningPointDetector:
             return "quick"
         if self.broken >= SILENT:
             return "diverged"
-        return "silent" if self.silence >= SILENT * (1 + self.pause) else None
+        return "silent" if self.silence >= SILENT * (1 + self.pauses[0]) else None
 
     def _is_ruined(self) -> bool:
-        if not any(self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK for name in VALUES):
-            return False
-        if not any(channel.is_ready for name, channel in self.channels.items() if name not in VALUES):
-            return not all(self.channels[name].is_ready for name in VALUES)
-        return all(has_left_its_place(self.channels, network, self.places) for network in NETWORKS)
+        fallen = [name for name in VALUES if self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK]
+        if fallen and len(self.logged) == 1:
+            return self.lows[fallen[0]] >= PATIENT and lies_below_all(self.channels[fallen[0]])
+        return bool(fallen) and all(has_left_its_place(self.channels, one, self.places) for one in NETWORKS)
 
     def _is_lost(self, name: str) -> bool:
         channel = self.channels[name]
@@ -225,8 +226,7 @@ class TurningPointDetector:
         return any(c.sum >= QUICK and c.onset is not None and abs(c.onset - onset) <= NEAR for c in channels)
 
     def _has_recovered(self) -> bool:
-        values = {name: self.channels[name].value for name in self.before}
-        known = {name: value for name, value in values.items() if value is not None}
+        known = {name: value for name in self.before if (value := self.channels[name].value) is not None}
         if not known:
             return False
         is_well = all(value >= self.before[name] - MATERIAL[name] for name, value in known.items())
@@ -268,7 +268,7 @@ class TurningPointDetector:
 
     def _resolve(self) -> dict[str, Any]:
         self.firing, self.healthy, self.before, self.leapt = False, 0, {}, None
-        self.lows, self.places = dict.fromkeys(VALUES, 0.0), {}
+        self.lows, self.places, self.pauses = dict.fromkeys(VALUES, 0.0), {}, [0, 0]
         for channel in self.channels.values():
             channel.reset()
         return {

@@ -93,9 +93,13 @@ def spikes(i: int, record: Record) -> None:
             record[name] *= 10
 
 
+#: Planned: a tenth at record 80, a hundredth at 110.
+STEPS = learning_rate(lambda i: 0.1 ** ((i >= 80) + (i >= 110)))
+
 HABITS: dict[str, tuple[Change, ...]] = {
     "slow rise": (slow,),
-    "steps of the rate": (learning_rate(lambda i: 0.1 ** ((i >= 80) + (i >= 110))),),
+    "steps of the rate": (STEPS,),
+    "steps of the rate, Q alone": (STEPS, only("Q", "lr_g", "lr_d")),
     "cosine": (learning_rate(lambda i: 0.5 + 0.5 * math.cos(math.pi * i / RECORDS)),),
     "warm-up": (learning_rate(lambda i: min(1.0, (i + 1) / 50)),),
     "restarts": (learning_rate(lambda i: 0.51 + 0.5 * math.cos(math.pi * (i % 50) / 50)),),
@@ -146,6 +150,37 @@ def test_rare_evaluations_of_quality_alone_are_no_silence_until_three_are_missed
     records = training(RECORDS, 1, only("Q"), rarely)
     (found,) = raises(map(detector.update, records))
     assert found == TURN // every * every + 3 * every
+
+
+@pytest.mark.parametrize("role", ["Q", "D"])
+@pytest.mark.parametrize("rho", [0.8, 0.9, 0.95])
+def test_one_signal_that_wanders_slowly_is_not_ruined(role: str, rho: float) -> None:
+    random_ = random.Random(1)
+    level = 0.6 if role == "Q" else 0.8 * math.log(MODES)
+    detector = TurningPointDetector({"m": MODES})
+    away = 0.0
+    alerts = []
+    for _ in range(3000):
+        away = rho * away + random_.gauss(0, 0.08 * level * math.sqrt(1 - rho * rho))
+        alerts.append(detector.update({role: level + away}))
+    assert raises(iter(alerts)) == []
+
+
+def test_a_remedy_does_not_make_quality_beside_angles_all_that_is_logged() -> None:
+    def remedy(i: int, record: Record) -> None:
+        if i == TURN:
+            record["intervention"] = 1.0
+
+    dip = between(TURN, TURN + 15, Q=0.55)
+    records = training(RECORDS, 1, only("Q", *ANGLES), dip, remedy)
+    assert raises(map(TurningPointDetector({"m": MODES}).update, records)) == []
+
+
+def test_one_gap_in_the_log_does_not_make_the_detector_wait_for_longer() -> None:
+    gap = missing(5, 45, "Q", "D", *ANGLES)
+    end = missing(TURN, math.inf, "Q", "D", *ANGLES)
+    records = training(RECORDS, 1, gap, end)
+    assert raises(map(TurningPointDetector({"m": MODES}).update, records)) == [TURN + 2]
 
 
 def test_quality_alone_waits_for_diversity_where_that_is_measured_too() -> None:

@@ -66,10 +66,11 @@ def test_a_rule_about_finite_values_leaves_infinity_and_nan_to_others() -> None:
     assert feed(rule(stuck="3 steps", finite=True), [nan] * 9 + [inf] * 9) == []
 
 
-def test_a_loss_that_is_not_finite_any_more_is_one_alert_by_the_defaults() -> None:
-    diverged = points([2.0] + [inf] * 500 + [nan] * 2000, role="loss_G")
+@pytest.mark.parametrize("role", ["loss_G", "loss_D"])
+def test_a_loss_that_is_not_finite_any_more_is_one_alert_by_the_defaults(role: str) -> None:
+    diverged = points([2.0] + [inf] * 500 + [nan] * 2000, role=role)
     watches = [RuleWatch(one) for one in default_rules() if one.reads_points]
-    told_by = [watch.rule.name for watch in watches if watch.wants("a", "loss_G") and watch.take([diverged])]
+    told_by = [watch.rule.name for watch in watches if watch.wants("a", role) and watch.take([diverged])]
     assert told_by == ["non-finite"]
 
 
