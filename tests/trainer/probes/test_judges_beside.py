@@ -216,6 +216,13 @@ def test_judges_do_not_outlive_a_training_that_is_killed_though_a_worker_holds_t
         assert not training.stdout.read()
 
 
+def test_judges_whose_training_was_killed_before_they_could_look_end_though_their_pipe_is_held() -> None:
+    nobody = "0"
+    command = [sys.executable, "-m", "trainer.probes.judges.process", nobody]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as judges:
+        assert judges.wait(120) == 1
+
+
 SCRIPT = """
 import sys, torch
 from torch import nn
