@@ -256,7 +256,7 @@ def alerts(
     from monitor.commands import alerts as command  # noqa: PLC0415
 
     command.test(channel)
-    print(f"the {channel} took the message")
+    print(f"the channel {channel} took the message")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

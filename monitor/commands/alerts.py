@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from monitor.alerts.channels.configured import channels_from
+from monitor.alerts.channels.configured import NEEDED, channels_from
 from monitor.alerts.channels.event import DeliveryError, Event
 from monitor.clock import wall_clock
 from monitor.errors import Misuse
@@ -13,11 +13,12 @@ from monitor.settings import load_settings
 
 def test(name: str) -> None:
     """Send a test message; :class:`Misuse` says why it did not arrive."""
+    if name not in NEEDED:
+        raise Misuse(f"there is no channel {name!r}; there are {', '.join(NEEDED)}")
     channels = channels_from(load_settings())
     if name not in channels:
-        known = ", ".join(channels) or "none"
-        raise Misuse(f"no channel {name!r} is configured here; there is {known} (GANWATCH_WEBHOOK_URL, ...)")
+        raise Misuse(f"the channel {name} is not configured: set {NEEDED[name]}")
     try:
         channels[name].deliver(Event(secrets.token_hex(16), {"type": "test", "time": wall_clock()}))
     except DeliveryError as error:
-        raise Misuse(f"the {name} did not take the message: {error}") from None
+        raise Misuse(f"the channel {name} did not take the message: {error}") from None

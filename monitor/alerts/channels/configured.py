@@ -12,6 +12,14 @@ from monitor.alerts.channels.webhook import Webhook
 from monitor.errors import Misuse
 from monitor.settings import Settings
 
+#: What must be set for each channel.
+NEEDED = {
+    "webhook": "GANWATCH_WEBHOOK_URL",
+    "slack": "GANWATCH_SLACK_URL",
+    "email": "GANWATCH_EMAIL_TO and GANWATCH_SMTP_HOST",
+    "command": "GANWATCH_ALERT_COMMAND",
+}
+
 
 def channels_from(settings: Settings) -> dict[str, Channel]:
     """By name; none where nothing is set. :class:`Misuse` says what is set halfway."""

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 
 class DeliveryError(Exception):
     """Why an event was not delivered, fit to be stored and shown: it holds no address and no secret."""
+
+    @classmethod
+    def of_connection(cls, error: OSError, timeout: float) -> DeliveryError:
+        """What became of a connection that may take so many seconds."""
+        if isinstance(error, TimeoutError):
+            return cls(f"no answer within {timeout:g} s")
+        if isinstance(error, ssl.SSLError):
+            return cls(f"TLS failed: {error.reason or type(error).__name__}")
+        return cls(f"the connection failed: {error.strerror or type(error).__name__}")
 
 
 @dataclass(frozen=True)

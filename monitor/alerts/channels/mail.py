@@ -39,18 +39,14 @@ class Mail:
         try:
             with self._server() as server:
                 refused = server.send_message(message)
-        except TimeoutError:
-            raise DeliveryError(f"no answer within {self.timeout:g} s") from None
         except smtplib.SMTPResponseException as error:
             raise DeliveryError(f"the mail server answered {error.smtp_code}") from None
         except smtplib.SMTPRecipientsRefused:
             raise DeliveryError("the mail server refused every recipient") from None
         except smtplib.SMTPException as error:
             raise DeliveryError(f"the mail server was not understood: {type(error).__name__}") from None
-        except ssl.SSLError as error:
-            raise DeliveryError(f"TLS failed: {error.reason or type(error).__name__}") from None
         except OSError as error:
-            raise DeliveryError(f"the connection failed: {error.strerror or type(error).__name__}") from None
+            raise DeliveryError.of_connection(error, self.timeout) from None
         except UnicodeError:
             # Not the error itself: it holds a character of the password.
             raise DeliveryError(
@@ -90,7 +86,8 @@ class Mail:
         timer.daemon = True
         timer.start()
         try:
-            server._host = self.host  # type: ignore[attr-defined]  # STARTTLS checks it, and connect() does not set it
+            # TLS checks this name; smtplib sets it only in a constructor that connects, without our timer.
+            server._host = self.host  # type: ignore[attr-defined]
             server.connect(self.host, self.port)
             if self.security == "starttls":
                 server.starttls(context=context)

@@ -37,12 +37,8 @@ def post(
         with _connection(target, allow_private, timeout) as connection:
             connection.sendall(request)
             status = _read_status(connection)
-    except TimeoutError:
-        raise DeliveryError(f"no answer within {timeout:g} s") from None
-    except ssl.SSLError as error:
-        raise DeliveryError(f"TLS failed: {error.reason or type(error).__name__}") from None
     except OSError as error:
-        raise DeliveryError(f"the connection failed: {error.strerror or type(error).__name__}") from None
+        raise DeliveryError.of_connection(error, timeout) from None
     except ValueError:
         raise DeliveryError("the address names a host that cannot be") from None
     if not 200 <= status < 300:

@@ -114,6 +114,25 @@ def test_a_channel_is_tried_by_the_settings_of_the_environment(
         assert "not on the public internet" in capsys.readouterr().err
         monkeypatch.setenv("GANWATCH_WEBHOOK_ALLOW_PRIVATE", "1")
         assert typed(monkeypatch, "alerts", "test", "webhook") == 0
-        assert "the webhook took the message" in capsys.readouterr().out
-        assert typed(monkeypatch, "alerts", "test", "slack") == 2
-    assert len(there.received) == 1
+        assert "the channel webhook took the message" in capsys.readouterr().out
+        there.answers = [403]
+        assert typed(monkeypatch, "alerts", "test", "webhook") == 2
+        failed = capsys.readouterr().err
+        assert "the channel webhook did not take the message: the receiver answered 403" in failed
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ("webhook", "set GANWATCH_WEBHOOK_URL"),
+        ("slack", "set GANWATCH_SLACK_URL"),
+        ("email", "set GANWATCH_EMAIL_TO and GANWATCH_SMTP_HOST"),
+        ("command", "set GANWATCH_ALERT_COMMAND"),
+        ("pigeon", "there is no channel 'pigeon'; there are webhook, slack, email, command"),
+    ],
+)
+def test_a_channel_that_is_not_set_says_which_variable_it_needs(
+    channel: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "alerts", "test", channel) == 2
+    assert said in capsys.readouterr().err
