@@ -27,6 +27,9 @@ LONGEST_WAIT = 3600.0
 COMPACT_SECONDS = 5.0
 #: Points between two evaluation marks are judged this often, and time that only passes.
 POINTS_SECONDS = 5.0
+#: Seconds more for each run that waits: with a thousand of them points are judged every half minute, so that
+#: judging takes a small part of what a service can do, however many runs there are.
+SECONDS_A_RUN = 0.025
 TICK_SECONDS = 60.0
 #: How often what is not kept is deleted, and how long images wait for what names them, at least.
 TIDY_SECONDS = 3600.0
@@ -111,7 +114,8 @@ class Background:
         """Points came, and nothing else: judge them with those of the next seconds."""
         with self._lock:
             is_new = run not in self._noticed
-            self._noticed.setdefault(run, time.monotonic() + POINTS_SECONDS)
+            pause = POINTS_SECONDS + SECONDS_A_RUN * len(self._noticed)
+            self._noticed.setdefault(run, time.monotonic() + pause)
         if is_new:
             self._judge.wake()
 

@@ -86,7 +86,7 @@ def _think(c: Connection, run_id: str, book: RuleBook, now: float) -> _Judgement
     findings += _turned(turns, opened, held)
     rules = RuleJudge.load(c, run_id, segments, facts, held)
     findings += rules.read(c, opened)
-    findings += _lost(facts, held)
+    findings += _lost(facts, held, opened)
     moves = (alerts.changes_anything(c, run_id, finding, now) for finding in findings)
     is_due = watch.has_moved or rules.has_moved or any(moves)
     return _Judgement(facts.attempt, watch, rules, findings, is_due)
@@ -163,10 +163,11 @@ def _turned(turns: list[Finding], opened: Sequence[Open], held: Mapping[str, Ent
     return found
 
 
-def _lost(facts: RunFacts, held: Mapping[str, Entry]) -> list[Finding]:
+def _lost(facts: RunFacts, held: Mapping[str, Entry], opened: Sequence[Open]) -> list[Finding]:
     found: list[Finding] = []
+    is_open = {alert.rule for alert in opened}
     for name, entry in held.items():
-        if not isinstance(entry.rule.condition, Lost):
+        if not isinstance(entry.rule.condition, Lost) or (facts.state != "lost" and name not in is_open):
             continue
         match facts.state:
             case "lost" if facts.was_live:

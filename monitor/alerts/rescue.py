@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from monitor import protocol
 from monitor.alerts.turning_points import RULE
@@ -18,12 +18,14 @@ from monitor.store import commands
 from monitor.store.database import Database
 from monitor.store.schema import Alert, Command, Run
 
+_WANTS = select(Run.attempt, Run.state, Run.commands, Run.on_turning_point).where(
+    Run.id == bindparam("run_id")
+)
+
 
 def answer_turning_point(c: Connection, run_id: str, now: float) -> bool:
     """Command what the run wants to come of its turning point; whether there was one to be commanded."""
-    run = c.execute(
-        select(Run.attempt, Run.state, Run.commands, Run.on_turning_point).where(Run.id == run_id)
-    ).one()
+    run = c.execute(_WANTS, {"run_id": run_id}).one()
     kind = protocol.ASKED_BY.get(run.on_turning_point)
     if kind is None or kind not in run.commands or run.state != "running":
         return False

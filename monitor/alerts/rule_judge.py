@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from monitor.alerts.rule_points import behind, points_of, points_of_batch
+from monitor.alerts.rule_points import behind, newest_place, points_of, points_of_batch
 from monitor.alerts.rulebook import Entry
 from monitor.detection.rules.rule import Place
 from monitor.detection.rules.series_watch import Points
@@ -28,7 +28,6 @@ from monitor.store.chunks import Columns
 from monitor.store.detectors import RunFacts
 from monitor.store.lineage import Segment
 from monitor.store.rule_states import NO_EPOCHS, Epochs, Extent, Named, Open
-from monitor.store.tail import Group
 
 #: Batches read in one transaction, and points of a series that a rule looks back at.
 PAGE = 256
@@ -55,7 +54,6 @@ class RuleJudge:
         self._homes: dict[str, int] = {}
         self._new: list[str] = []
         self._findings: list[Finding] = []
-        self._names: dict[int, Named] = {}
 
     @classmethod
     def load(
@@ -167,9 +165,7 @@ class RuleJudge:
     ) -> tuple[list[Event], Place | None]:
         """Points as they lie in the store, behind what is known if something is; and the last place."""
         wanted = {
-            named.id: named
-            for named in rule_states.name_series(c, self.run_id)
-            if watch.wants(named.name, named.role)
+            named.id: named for named in self._series(c, [watch]) if watch.wants(named.name, named.role)
         }
         found: dict[int, Columns] = {}
         for series, columns in rule_states.stored_points(
@@ -195,27 +191,32 @@ class RuleJudge:
         self.has_more = len(batches) == PAGE
         read_upto = batches[-1][0] if self.has_more else version
         if batches:
-            self._learn_names(c, batches)
             steps = [int(group.steps.min()) for _, groups in batches for group in groups if len(group.steps)]
-            watches = [self._watches[name] for name in names]
-            epochs = self._epochs(c, watches, min(steps, default=0))
+            watches = {name: self._watches[name] for name in names}
+            epochs = self._epochs(c, list(watches.values()), min(steps, default=0))
+            series = self._series(c, list(watches.values()))
+            wanted = {
+                name: {named.id: named for named in series if watch.wants(named.name, named.role)}
+                for name, watch in watches.items()
+            }
+            by_any = {number: named for found in wanted.values() for number, named in found.items()}
             for number, groups in batches:
-                whole = points_of_batch(groups, self._names, epochs)
+                points = points_of_batch(groups, by_any, epochs)
+                place = newest_place(groups, epochs)
                 for name in names:
                     if self._cursors[name] < number:
-                        self._feed(c, name, whole)
+                        self._feed(c, name, [p for p in points if p.id in wanted[name]], place)
             self.has_moved = True
         for name in names:
             self._cursors[name] = max(self._cursors[name], read_upto)
         self._cursor = max(self._cursor, read_upto)
 
-    def _feed(self, c: Connection, name: str, batch: Sequence[Points]) -> None:
+    def _feed(self, c: Connection, name: str, wanted: Sequence[Points], place: Place | None) -> None:
+        """A batch that leads to a place, and of which the rule wants some points or none."""
         watch = self._watches[name]
-        wanted = [points for points in batch if watch.wants(points.name, points.role)]
         events = watch.take(wanted) if wanted else []
-        newest = max(batch, key=lambda points: int(points.steps[-1]), default=None)
-        if newest is not None:
-            events += watch.pass_by(newest.place(len(newest) - 1))
+        if place is not None:
+            events += watch.pass_by(place)
         for event in events:
             self._find(c, name, event)
 
@@ -273,9 +274,10 @@ class RuleJudge:
             return rule_states.epochs_from(c, self.run_id, self.segments, first)
         return NO_EPOCHS
 
-    def _learn_names(self, c: Connection, batches: Sequence[tuple[int, list[Group]]]) -> None:
-        ids = {int(number) for _, groups in batches for group in groups for number in group.series}
-        self._names |= {named.id: named for named in rule_states.name_series(c, self.run_id, sorted(ids))}
+    def _series(self, c: Connection, watches: Sequence[RuleWatch]) -> list[Named]:
+        """The series that the rules may want: rules that go by roles leave alone what plays none."""
+        only_roles = all(watch.rule.goes_by_roles for watch in watches)
+        return rule_states.name_series(c, self.run_id, only_roles=only_roles)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from monitor.alerts import lifecycle
 from monitor.alerts.lifecycle import INACTIVE, Episode, Observation
@@ -19,6 +19,18 @@ from monitor.store.schema import Alert, Run, Transition
 
 #: Of two transitions at the same time, people are told the later one later.
 MOMENT = 1e-6
+
+# Asked whenever a run is judged. Made once: making a statement takes longer than running it.
+_NEWEST = (
+    select(Alert)
+    .where(
+        Alert.run_id == bindparam("run_id"),
+        Alert.attempt == bindparam("attempt"),
+        Alert.rule == bindparam("rule"),
+    )
+    .order_by(Alert.episode.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,7 @@ def alert_id(run_id: str, attempt: int, rule: str, episode: int) -> str:
 
 def load_episode(c: Connection, run_id: str, attempt: int, rule: str) -> Episode:
     """The newest episode of a rule."""
-    row = c.execute(
-        select(Alert)
-        .where(Alert.run_id == run_id, Alert.attempt == attempt, Alert.rule == rule)
-        .order_by(Alert.episode.desc())
-        .limit(1)
-    ).first()
+    row = c.execute(_NEWEST, {"run_id": run_id, "attempt": attempt, "rule": rule}).first()
     return INACTIVE if row is None else episode_of(c, row)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from monitor import protocol
 from monitor.detection.records import EvaluationMark
@@ -29,6 +29,41 @@ from monitor.store.schema import (
 from monitor.store.tail import select_series
 
 _MEAN = protocol.DISTRIBUTION_FIELDS.index("mean")
+
+
+# What is asked for every run every few seconds. Made once: making a statement takes longer than running it.
+_RUN: BindParameter[str] = bindparam("run_id")
+_ATTEMPT: BindParameter[int] = bindparam("attempt")
+_FACTS = select(
+    Run.state,
+    Run.attempt,
+    Run.last_seen,
+    Run.message,
+    select(Writer.state)
+    .where(Writer.run_id == Run.id, Writer.rank == 0)
+    .order_by(Writer.began.desc(), Writer.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("newest"),
+).where(Run.id == _RUN)
+_LOCKED_FACTS = _FACTS.with_for_update(of=Run)
+_ROLES = (
+    select(Series.id, Series.name, Series.role, Series.unit, Series.judge, Series.m, Series.n)
+    .where(Series.run_id == _RUN, Series.role.is_not(None))
+    .order_by(Series.id)
+)
+_STANDING = select(DetectorState.cursor, DetectorState.state).where(
+    DetectorState.run_id == _RUN,
+    DetectorState.attempt == _ATTEMPT,
+    DetectorState.detector == bindparam("detector"),
+)
+_MARKS = (
+    select(Mark.attempt, Mark.index, Mark.step, Mark.epoch, Mark.expects)
+    .where(Mark.run_id == _RUN, Mark.attempt == _ATTEMPT, Mark.index >= bindparam("first"))
+    .order_by(Mark.index)
+    .limit(bindparam("limit"))
+)
+_MARKS_UPTO = _MARKS.where(Mark.step <= bindparam("upto"))
 
 
 class Standing(NamedTuple):
@@ -61,25 +96,15 @@ class RunFacts(NamedTuple):
 
 def run_facts(c: Connection, run_id: str, *, lock: bool = False) -> RunFacts | None:
     """How the run is; with ``lock`` nobody else judges it until the transaction ends."""
-    newest = (
-        select(Writer.state)
-        .where(Writer.run_id == run_id, Writer.rank == 0)
-        .order_by(Writer.began.desc(), Writer.id.desc())
-        .limit(1)
-    )
-    query = select(Run.state, Run.attempt, Run.last_seen, Run.message).where(Run.id == run_id)
-    row = c.execute(query.with_for_update() if lock else query).first()
-    return None if row is None else RunFacts(*row, was_live=c.execute(newest).scalar() == "running")
+    row = c.execute(_LOCKED_FACTS if lock else _FACTS, {"run_id": run_id}).first()
+    if row is None:
+        return None
+    return RunFacts(row.state, row.attempt, row.last_seen, row.message, row.newest == "running")
 
 
 def series_by_role(c: Connection, run_id: str) -> dict[str, RoleSeries]:
     """One series a role, as :func:`choose_by_role` does."""
-    rows = c.execute(
-        select(Series.id, Series.name, Series.role, Series.unit, Series.judge, Series.m, Series.n)
-        .where(Series.run_id == run_id, Series.role.is_not(None))
-        .order_by(Series.id)
-    )
-    return choose_by_role([_role_series(row) for row in rows])
+    return choose_by_role([_role_series(row) for row in c.execute(_ROLES, {"run_id": run_id})])
 
 
 def choose_by_role(declared: Iterable[RoleSeries]) -> dict[str, RoleSeries]:
@@ -99,13 +124,8 @@ def _role_series(row: Any) -> RoleSeries:
 
 
 def load_standing(c: Connection, run_id: str, attempt: int, detector: str) -> Standing | None:
-    row = c.execute(
-        select(DetectorState.cursor, DetectorState.state).where(
-            DetectorState.run_id == run_id,
-            DetectorState.attempt == attempt,
-            DetectorState.detector == detector,
-        )
-    ).first()
+    key = {"run_id": run_id, "attempt": attempt, "detector": detector}
+    row = c.execute(_STANDING, key).first()
     return None if row is None else Standing(*row)
 
 
@@ -127,12 +147,11 @@ def attempts_with_remedy(c: Connection, run_id: str) -> frozenset[int]:
 
 def marks_from(c: Connection, run_id: str, segment: Segment, first: int, limit: int) -> list[EvaluationMark]:
     """Marks of a segment from index ``first`` on."""
-    query = select(Mark.attempt, Mark.index, Mark.step, Mark.epoch, Mark.expects).where(
-        Mark.run_id == run_id, Mark.attempt == segment.attempt, Mark.index >= first
-    )
-    if segment.upto is not None:
-        query = query.where(Mark.step <= segment.upto)
-    rows = c.execute(query.order_by(Mark.index).limit(limit))
+    wanted = {"run_id": run_id, "attempt": segment.attempt, "first": first, "limit": limit}
+    if segment.upto is None:
+        rows = c.execute(_MARKS, wanted)
+    else:
+        rows = c.execute(_MARKS_UPTO, wanted | {"upto": segment.upto})
     return [
         EvaluationMark(attempt, index, step, epoch, frozenset(map(str, expects)))
         for attempt, index, step, epoch, expects in rows

@@ -89,13 +89,14 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?Z?", re.IGNORECASE)
 
 
-def filter_runs(c: Connection, text: str, now: float) -> Condition:
+def filter_runs(c: Connection, text: str, now: float | ColumnElement[float]) -> Condition:
     """The condition that a filter puts on ``Run``. Raises :class:`FilterError`."""
-    return _Compiler(c, now).compile(parse_filter(plain_text(text, grammar.LONGEST + 1)))
+    moment = literal(now) if isinstance(now, int | float) else now
+    return _Compiler(c, moment).compile(parse_filter(plain_text(text, grammar.LONGEST + 1)))
 
 
 class _Compiler:
-    def __init__(self, c: Connection, now: float) -> None:
+    def __init__(self, c: Connection, now: ColumnElement[float]) -> None:
         self._c = c
         self._now = now
 
@@ -176,14 +177,14 @@ def _choice(test: Test) -> Condition:
             return exists(select(1).where(Alert.run_id == Run.id, Alert.state == value))
 
 
-def _column(test: Test, now: float) -> Condition:
+def _column(test: Test, now: ColumnElement[float]) -> Condition:
     """A comparison with a column of the run itself."""
     if (number := _NUMBERS.get(test.field)) is not None:
         return _known(number, _compare(number, test, _number(test.value)))
     if (time := _TIMES.get(test.field)) is not None:
         return _known(time, _within(time, test))
     if (time := _SINCE.get(test.field)) is not None:
-        return _compare(literal(now) - time, test, _span(test.value))
+        return _compare(now - time, test, _span(test.value))
     raise FilterError(f"there is no field {test.field!r}; there are {', '.join(FIELDS)}.", test.at)
 
 

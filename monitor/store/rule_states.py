@@ -8,18 +8,40 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select, update
 
 from monitor.store.chunks import ChunkError, Columns, decode_chunk
-from monitor.store.database import insert_into
 from monitor.store.lineage import Segment, shown_by
 from monitor.store.schema import Alert, Batch, Chunk, Mark, RuleState, Run, Series
 from monitor.store.tail import Group, decode_tail
 
 log = logging.getLogger("ganwatch")
 
-#: Names looked up in one statement.
-AT_ONCE = 5000
+# What is asked for every run every few seconds. Made once: making a statement takes longer than running it.
+_RUN: BindParameter[str] = bindparam("run_id")
+_ATTEMPT: BindParameter[int] = bindparam("attempt")
+_STATE = select(RuleState.cursor, RuleState.state).where(
+    RuleState.run_id == _RUN, RuleState.attempt == _ATTEMPT
+)
+_MOVE = (
+    update(RuleState)
+    .where(RuleState.run_id == bindparam("of_run"), RuleState.attempt == bindparam("of_attempt"))
+    .values(cursor=bindparam("cursor"), state=bindparam("state"))
+)
+_EXTENT = select(Run.project, Run.version, Run.horizon).where(Run.id == _RUN)
+_OPEN = (
+    select(Alert.rule, Alert.attempt, Alert.state, Alert.detected_step)
+    .where(Alert.run_id == _RUN, Alert.state != "resolved")
+    .order_by(Alert.attempt, Alert.episode)
+)
+_BEHIND = (
+    select(Batch.id, Batch.payload)
+    .where(Batch.run_id == _RUN, Batch.attempt == _ATTEMPT, Batch.id > bindparam("cursor"))
+    .order_by(Batch.id)
+    .limit(bindparam("limit"))
+)
+_SERIES = select(Series.id, Series.name, Series.role).where(Series.run_id == _RUN).order_by(Series.id)
+_WITH_ROLES = _SERIES.where(Series.role.is_not(None))
 
 
 class Extent(NamedTuple):
@@ -47,48 +69,33 @@ class Open(NamedTuple):
 
 def load_rule_state(c: Connection, run_id: str, attempt: int) -> tuple[int, dict[str, Any]] | None:
     """The cursor and the state."""
-    row = c.execute(
-        select(RuleState.cursor, RuleState.state).where(
-            RuleState.run_id == run_id, RuleState.attempt == attempt
-        )
-    ).first()
+    row = c.execute(_STATE, {"run_id": run_id, "attempt": attempt}).first()
     return None if row is None else (row.cursor, row.state)
 
 
 def save_rule_state(c: Connection, run_id: str, attempt: int, cursor: int, state: dict[str, Any]) -> None:
-    key = {"run_id": run_id, "attempt": attempt}
+    """Keep where the rules stand; the caller holds the run, so nobody else makes the row meanwhile."""
     values = {"cursor": cursor, "state": state}
-    c.execute(
-        insert_into(c, RuleState)
-        .values(key | values)
-        .on_conflict_do_update(index_elements=list(key), set_=values)
-    )
+    known = c.execute(_MOVE, {"of_run": run_id, "of_attempt": attempt, **values})
+    if not known.rowcount:
+        c.execute(insert(RuleState), {"run_id": run_id, "attempt": attempt, **values})
 
 
 def find_extent(c: Connection, run_id: str) -> Extent:
-    return Extent(*c.execute(select(Run.project, Run.version, Run.horizon).where(Run.id == run_id)).one())
+    return Extent(*c.execute(_EXTENT, {"run_id": run_id}).one())
 
 
 def open_alerts(c: Connection, run_id: str) -> list[Open]:
     """The oldest first."""
-    rows = c.execute(
-        select(Alert.rule, Alert.attempt, Alert.state, Alert.detected_step)
-        .where(Alert.run_id == run_id, Alert.state != "resolved")
-        .order_by(Alert.attempt, Alert.episode)
-    )
-    return [Open(*row) for row in rows]
+    return [Open(*row) for row in c.execute(_OPEN, {"run_id": run_id})]
 
 
 def batches_after(
     c: Connection, run_id: str, attempt: int, cursor: int, limit: int
 ) -> list[tuple[int, list[Group]]]:
     """The batches of an attempt behind a cursor, as they came."""
-    rows = c.execute(
-        select(Batch.id, Batch.payload)
-        .where(Batch.run_id == run_id, Batch.attempt == attempt, Batch.id > cursor)
-        .order_by(Batch.id)
-        .limit(limit)
-    )
+    place = {"run_id": run_id, "attempt": attempt, "cursor": cursor, "limit": limit}
+    rows = c.execute(_BEHIND, place)
     return [(row.id, _decode(run_id, row.payload)) for row in rows]
 
 
@@ -106,16 +113,9 @@ def has_unread(c: Connection, run_id: str, attempt: int, extent: Extent, cursor:
     return extent.horizon > cursor or bool(batches_after(c, run_id, attempt, cursor, 1))
 
 
-def name_series(c: Connection, run_id: str, ids: Sequence[int] | None = None) -> list[Named]:
-    """The series of these numbers, or all of the run."""
-    query = select(Series.id, Series.name, Series.role).where(Series.run_id == run_id).order_by(Series.id)
-    if ids is None:
-        return [Named(*row) for row in c.execute(query)]
-    return [
-        Named(*row)
-        for at in range(0, len(ids), AT_ONCE)
-        for row in c.execute(query.where(Series.id.in_(ids[at : at + AT_ONCE])))
-    ]
+def name_series(c: Connection, run_id: str, *, only_roles: bool = False) -> list[Named]:
+    """The series of a run, or those that play a role."""
+    return [Named(*row) for row in c.execute(_WITH_ROLES if only_roles else _SERIES, {"run_id": run_id})]
 
 
 def stored_points(

@@ -137,6 +137,11 @@ class Rule:
         return not isinstance(self.condition, Lost | Turning)
 
     @property
+    def goes_by_roles(self) -> bool:
+        """Whether the roles of series are all it asks for, and no name."""
+        return not self.series and (not isinstance(self.condition, Threshold) or self.condition.ratio is None)
+
+    @property
     def counts_epochs(self) -> bool:
         """Whether it must know in which epoch a step is."""
         spans = [self.hold, self.keep]
