@@ -39,7 +39,7 @@ class Watch:
         #: Whether there are marks behind the page just read.
         self.has_more = False
         self._expected: int | None = None
-        self._cursor = 0
+        self._cursor = self._judged = 0
         #: Marks of the attempt below this were judged by an older detector: its alerts stand.
         self._told = 0
         self._last_step: int | None = None
@@ -93,6 +93,7 @@ class Watch:
                 break
             finding = self._take(mark, arrived, record)
             self._cursor = mark.index + 1
+            self._judged += 1
             self.has_moved = True
             if finding is None or mark.index < self._told:
                 continue
@@ -106,7 +107,8 @@ class Watch:
         if (None if standing is None else standing.cursor) != self._expected:
             return False
         if self.has_moved:
-            detectors.save_standing(c, self.run_id, self.attempt, RULE, Standing(self._cursor, self._state()))
+            standing = Standing(self._cursor, self._state(), self._judged)
+            detectors.save_standing(c, self.run_id, self.attempt, RULE, standing)
         return True
 
     def _replay(self, c: Connection, segment: Segment) -> None:
@@ -189,7 +191,7 @@ class Watch:
 
     def _restore(self, standing: Standing) -> None:
         state = standing.state
-        self._cursor, self._told = standing.cursor, state["told"]
+        self._cursor, self._judged, self._told = standing.cursor, standing.judged, state["told"]
         self._detector = TurningPointDetector.from_state(state["detector"], self._meta)
         self._guarantee.restore(state["guarantee"])
         self._onset, self._is_marked, self._crossed = state["onset"], state["is_marked"], state["crossed"]

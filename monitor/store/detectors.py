@@ -52,7 +52,7 @@ _ROLES = (
     .where(Series.run_id == _RUN, Series.role.is_not(None))
     .order_by(Series.id)
 )
-_STANDING = select(DetectorState.cursor, DetectorState.state).where(
+_STANDING = select(DetectorState.cursor, DetectorState.state, DetectorState.judged).where(
     DetectorState.run_id == _RUN,
     DetectorState.attempt == _ATTEMPT,
     DetectorState.detector == bindparam("detector"),
@@ -67,10 +67,11 @@ _MARKS_UPTO = _MARKS.where(Mark.step <= bindparam("upto"))
 
 
 class Standing(NamedTuple):
-    """``cursor`` is the next mark of the attempt that the detector reads."""
+    """``cursor`` is the next mark of the attempt that the detector reads, ``judged`` how many it has read."""
 
     cursor: int
     state: dict[str, Any]
+    judged: int
 
 
 class RoleSeries(NamedTuple):
@@ -131,7 +132,7 @@ def load_standing(c: Connection, run_id: str, attempt: int, detector: str) -> St
 
 def save_standing(c: Connection, run_id: str, attempt: int, detector: str, standing: Standing) -> None:
     key = {"run_id": run_id, "attempt": attempt, "detector": detector}
-    values = {"cursor": standing.cursor, "state": standing.state}
+    values = standing._asdict()
     c.execute(
         insert_into(c, DetectorState)
         .values(key | values)

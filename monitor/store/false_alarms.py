@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, select, update
 
 from monitor.alerts.lifecycle import Transition as Noted
 from monitor.detection.false_alarms import FalseAlarms
@@ -56,21 +56,29 @@ def observed(c: Connection, rule: str) -> FalseAlarms:
         .group_by(Alert.run_id, Alert.attempt)
         .subquery()
     )
-    healthy = c.execute(
+    judged = select(func.coalesce(func.sum(DetectorState.judged), 0)).where(DetectorState.detector == rule)
+    behind_turns = (
         select(func.count())
-        .select_from(Mark)
+        .select_from(turned)
         .join(
             DetectorState,
             and_(
-                DetectorState.run_id == Mark.run_id,
-                DetectorState.attempt == Mark.attempt,
+                DetectorState.run_id == turned.c.run_id,
+                DetectorState.attempt == turned.c.attempt,
                 DetectorState.detector == rule,
-                Mark.index < DetectorState.cursor,
             ),
         )
-        .outerjoin(turned, and_(turned.c.run_id == Mark.run_id, turned.c.attempt == Mark.attempt))
-        .where(or_(turned.c.step.is_(None), Mark.step < turned.c.step))
-    ).scalar_one()
+        .join(
+            Mark,
+            and_(
+                Mark.run_id == turned.c.run_id,
+                Mark.attempt == turned.c.attempt,
+                Mark.index < DetectorState.cursor,
+                Mark.step >= turned.c.step,
+            ),
+        )
+    )
+    healthy = int(c.execute(judged).scalar_one()) - c.execute(behind_turns).scalar_one()
     return FalseAlarms(dismissed, alerts, healthy)
 
 

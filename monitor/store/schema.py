@@ -348,7 +348,9 @@ class DetectorState(Base):
     detector: Mapped[str] = mapped_column(String(64), primary_key=True)
     cursor: Mapped[int]
     state: Mapped[dict[str, Any]]
-    __table_args__ = (_of_run(),)
+    #: Marks of the attempt that it has judged. In the index, so that adding them up reads no state.
+    judged: Mapped[int] = mapped_column(default=0, server_default="0")
+    __table_args__ = (_of_run(), Index(None, "detector", "judged"))
 
 
 class RuleState(Base):

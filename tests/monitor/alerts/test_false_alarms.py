@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from monitor import protocol
 from monitor.alerts.judging import judge_run
 from monitor.alerts.turning_points import RULE
 from monitor.errors import Problem
 from monitor.store import alert_documents, false_alarms
 from monitor.store.database import Database
+from monitor.store.schema import Mark
 from tests.monitor.alerts.streaming import Training
 from tests.monitor.api.batches import send
 from tests.monitor.api.running import run_service
 from tests.monitor.detection.training import natural_collapse, training
+from tests.monitor.store.writing import Voice
 
 COLLAPSING = training(70, 1, natural_collapse(50))
 
@@ -67,6 +71,23 @@ def test_a_true_alert_ends_what_was_healthy_and_a_false_one_does_not(db: Databas
 def test_what_was_not_judged_yet_was_not_watched(db: Database) -> None:
     Training(db).epochs(training(40, 2))
     assert observed(db) == (0, 0, 0)
+
+
+def test_only_marks_that_came_are_counted_however_they_are_numbered(db: Database) -> None:
+    voice = Voice().begin()
+    for index in (0, 3, 10**6):
+        voice.say(protocol.Mark, index=index, step=index + 1)
+    voice.say(protocol.End, state="finished").send(db)
+    judge_run(db, "r", 1.0)
+    assert observed(db) == (0, 0, 3)
+
+
+def test_what_was_watched_is_counted_without_reading_the_marks(db: Database) -> None:
+    Training(db).epochs(training(40, 2))
+    judge_run(db, "run", 1.0)
+    with db.write() as c:
+        c.execute(delete(Mark))
+    assert observed(db) == (0, 0, 40)
 
 
 def test_an_alert_that_is_not_there_cannot_be_dismissed(db: Database) -> None:

@@ -22,7 +22,9 @@ from alembic.config import Config
 from sqlalchemy import Connection, MetaData, Row, create_engine, insert, inspect, select
 
 from monitor.alerts.judging import judge_run
-from monitor.store import images, marks, runs
+from monitor.alerts.turning_points import RULE
+from monitor.detection.false_alarms import FalseAlarms
+from monitor.store import false_alarms, images, marks, runs
 from monitor.store.compactor import compact
 from monitor.store.database import Database, migrations_directory
 from monitor.store.picture import query_points
@@ -139,6 +141,7 @@ def assert_holds_all(db: Database) -> None:
         assert [gap["reason"] for gap in strange["gaps"]] == ["the disk was full"]
         (alert,) = alerts_of(c, "run")
         assert (alert.title, alert.state) == ("Turning point at epoch 50", "firing")
+        assert false_alarms.observed(c, RULE) == FalseAlarms(dismissed=0, confirmed=1, healthy=50)
         assert marks.list_marks(c, "run")["step"][:2] == [STEPS, 2 * STEPS]
         (image,) = images.list_images(c, "strange")
         assert image["step"] == 3
