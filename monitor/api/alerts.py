@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from starlette.responses import Response
 
 from monitor.api.answers import Json
@@ -42,13 +51,54 @@ class Acknowledgement(BaseModel):
 
 
 class Snooze(BaseModel):
-    """Until when, or for how long."""
+    """Until when, or for how long: just one of them."""
 
     model_config = ConfigDict(extra="forbid")
 
     by: str = Field(min_length=1, max_length=200, description="Who wants to hear no more of it.")
-    until: float | None = Field(default=None, allow_inf_nan=False, description="Unix seconds.")
+    until: FiniteFloat | datetime | None = Field(
+        default=None, description="Unix seconds, or a time in ISO 8601; it is UTC where it names no zone."
+    )
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="From now on.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_all(cls, given: Any, read: ModelWrapValidatorHandler[Snooze]) -> Snooze:
+        """All that is wrong at once, with what would be right."""
+        faults: dict[str, str] = {}
+        if not isinstance(given, dict):
+            raise Problem(422, "bad-snooze", 'An object is needed, such as {"by": "ann", "seconds": 3600}.')
+        try:
+            snooze = read(given)
+        except ValidationError as error:
+            for name in (str(fault["loc"][0]) for fault in error.errors()):
+                needed = _NEEDED.get(name, f"there is no such field; there are {', '.join(_NEEDED)}")
+                told = f", not {repr(given[name])[:60]}" if name in given else " and is missing"
+                faults[name] = needed + (told if name in _NEEDED else "; leave it out")
+        if (given.get("until") is None) == (given.get("seconds") is None):
+            told = "neither is given" if given.get("until") is None else "both are given"
+            faults.setdefault("until", f"one of until and seconds is needed, and {told}")
+        if faults:
+            detail = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+            raise Problem(422, "bad-snooze", f"{detail}.", field=next(iter(faults)))
+        return snooze
+
+    def ends(self, now: float) -> float:
+        if self.seconds is not None:
+            return now + self.seconds
+        if isinstance(self.until, datetime):
+            until = self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)
+            return until.timestamp()
+        assert self.until is not None
+        return self.until
+
+
+#: What each field of a snooze must be.
+_NEEDED = {
+    "by": "who says so is needed, a text of 1 to 200 characters",
+    "until": "a time such as 2030-01-31T18:00:00Z, or Unix seconds, is needed",
+    "seconds": "a number above 0 is needed",
+}
 
 
 @router.get("/alerts", summary="Alerts of all runs", response_class=Response)
@@ -106,11 +156,7 @@ def acknowledge(
 def snooze(run: RunInPath, alert: AlertInPath, wanted: Snooze, service: HasService) -> Response:
     """Nobody is told of the alert until then; if it still fires then, people are told again."""
     now = service.clock()
-    if (wanted.until is None) == (wanted.seconds is None):
-        raise Problem(422, "bad-snooze", "Give either until or seconds.", field="until")
-    until = now + wanted.seconds if wanted.seconds is not None else wanted.until
-    assert until is not None
-    document = alert_notes.snooze(service.database, run, alert, until=until, by=wanted.by, now=now)
+    document = alert_notes.snooze(service.database, run, alert, until=wanted.ends(now), by=wanted.by, now=now)
     _tell(service, run)
     return Json(document)
 

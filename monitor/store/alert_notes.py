@@ -35,7 +35,8 @@ def snooze(db: Database, run_id: str, key: str, *, until: float, by: str, now: f
         raise Problem(
             422,
             "bad-snooze",
-            f"A snooze ends later than now, and within {LONGEST_SNOOZE / 86400:g} days.",
+            f"A snooze ends later than now, and within {LONGEST_SNOOZE / 86400:g} days; "
+            f"this one would end {until - now:.6g} seconds from now.",
             field="until",
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from monitor.api.alerts import Snooze
 from monitor.errors import Misuse
 from monitor.protocol import Batch
 from tests.monitor.alerts.receiver import Receiver, receiver
@@ -125,6 +126,40 @@ def test_a_rule_made_over_http_fires_is_snoozed_and_told(client: httpx.Client, h
     over = client.get(path).json()
     assert (over["state"], over["transitions"][-1]["reason"]) == ("resolved", "the rule was deleted")
     assert client.post(f"{path}/snooze", json={"by": "ada", "seconds": 9}).status_code == 409
+
+
+WHO = "by: who says so is needed, a text of 1 to 200 characters"
+WHEN = "until: a time such as 2030-01-31T18:00:00Z, or Unix seconds, is needed"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({}, f"{WHO} and is missing; until: one of until and seconds is needed, and neither is given."),
+        ({"by": "", "until": "soon"}, f"{WHO}, not ''; {WHEN}, not 'soon'."),
+        (
+            {"by": "ada", "seconds": -3, "untill": 9},
+            "seconds: a number above 0 is needed, not -3; "
+            "untill: there is no such field; there are by, until, seconds; leave it out.",
+        ),
+        (
+            {"by": "ada", "seconds": 3, "until": 9},
+            "until: one of until and seconds is needed, and both are given.",
+        ),
+        ([], 'An object is needed, such as {"by": "ann", "seconds": 3600}.'),
+    ],
+)
+def test_all_that_is_wrong_with_a_snooze_is_told_at_once(
+    client: httpx.Client, wanted: Any, said: str
+) -> None:
+    answer = client.post(f"/api/v1/runs/r/alerts/{'0' * 32}/snooze", json=wanted)
+    assert (answer.status_code, answer.json()["detail"]) == (422, said)
+
+
+@pytest.mark.parametrize("until", ["2030-01-31T18:00:00Z", "2030-01-31T18:00", "2030-01-31T20:00:00+02:00"])
+def test_a_snooze_may_end_at_a_time_of_any_zone_and_without_one_of_utc(until: str) -> None:
+    assert Snooze.model_validate({"by": "ada", "until": until}).ends(0.0) == 1896112800.0
+    assert Snooze.model_validate({"by": "ada", "until": 1896112800}).ends(0.0) == 1896112800.0
 
 
 def test_a_channel_can_be_tried_and_says_what_waits(client: httpx.Client, hook: Receiver) -> None:
