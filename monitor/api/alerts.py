@@ -71,7 +71,8 @@ class Snooze(BaseModel):
         try:
             snooze = read(given)
         except ValidationError as error:
-            for name in (str(fault["loc"][0]) for fault in error.errors()):
+            # A name that is no Unicode has no place.
+            for name in (str((fault["loc"] or ("?",))[0]) for fault in error.errors()):
                 needed = _NEEDED.get(name, f"there is no such field; there are {', '.join(_NEEDED)}")
                 told = f", not {repr(given[name])[:60]}" if name in given else " and is missing"
                 faults[name] = needed + (told if name in _NEEDED else "; leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,13 +147,21 @@ WHEN = "until: a time such as 2030-01-31T18:00:00Z, or Unix seconds, is needed"
             {"by": "ada", "seconds": 3, "until": 9},
             "until: one of until and seconds is needed, and both are given.",
         ),
+        (
+            {"by": "ada", "seconds": 3, "\ud800": 9},
+            "?: there is no such field; there are by, until, seconds; leave it out.",
+        ),
         ([], 'An object is needed, such as {"by": "ann", "seconds": 3600}.'),
     ],
 )
 def test_all_that_is_wrong_with_a_snooze_is_told_at_once(
     client: httpx.Client, wanted: Any, said: str
 ) -> None:
-    answer = client.post(f"/api/v1/runs/r/alerts/{'0' * 32}/snooze", json=wanted)
+    answer = client.post(
+        f"/api/v1/runs/r/alerts/{'0' * 32}/snooze",
+        content=json.dumps(wanted),
+        headers={"Content-Type": "application/json"},
+    )
     assert (answer.status_code, answer.json()["detail"]) == (422, said)
 
 
