@@ -18,9 +18,10 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Float, Select, bindparam, create_engine, select
 
-from monitor.detection.rules.parsing import RuleError, parse_rule
+from monitor.detection.rules.parsing import parse_rule
+from monitor.detection.rules.reader import RuleError
 from monitor.detection.rules.rule import Rule
-from monitor.detection.rules.sources import RulesError, default_definitions, read_rules
+from monitor.detection.rules.sources import Definitions, RulesError, default_definitions, read_rules
 from monitor.detection.rules.watching import matches_glob
 from monitor.errors import Misuse
 from monitor.store import rules as stored
@@ -75,19 +76,7 @@ class RuleBook:
     @classmethod
     def load(cls, path: Path | None) -> RuleBook:
         """With the rules of a file; :class:`Misuse` says what is wrong with it."""
-        if path is None:
-            return cls()
-        try:
-            definitions = read_rules(path.read_text(encoding="utf-8"))
-            for name, definition in definitions.items():
-                check_filter(name, definition)
-        except (OSError, UnicodeDecodeError) as error:
-            raise Misuse(f"cannot read the rules file {path}: {error}") from None
-        except RulesError as error:
-            raise Misuse(f"{path}: {error}") from None
-        except RuleError as error:
-            raise Misuse(f"{path}: {error}") from None
-        return cls(definitions)
+        return cls() if path is None else cls(read_rules_file(path))
 
     def is_in_file(self, name: str) -> bool:
         return name in self._definitions
@@ -114,6 +103,18 @@ class RuleBook:
         return dict(sorted(entries.items()))
 
 
+def read_rules_file(path: Path) -> Definitions:
+    """The rules of a file; :class:`Misuse` says all that is wrong with it, and in which lines."""
+    try:
+        return read_rules(path.read_text(encoding="utf-8"), check_filter)
+    except OSError as error:
+        raise Misuse(f"cannot read the rules file {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise Misuse(f"the rules file {path} is no text in UTF-8: {error.reason}") from None
+    except RulesError as error:
+        raise Misuse(f"{path}: {error}") from None
+
+
 def _with_filter(c: Connection, entry: Entry) -> Entry:
     if entry.rule.filter is None:
         return entry
@@ -122,7 +123,7 @@ def _with_filter(c: Connection, entry: Entry) -> Entry:
     return replace(entry, finds=finds)
 
 
-def check_filter(name: str, definition: Mapping[str, Any]) -> None:
+def check_filter(_name: str, definition: Mapping[str, Any]) -> None:
     """:class:`RuleError` where the rule's filter is none."""
     text = definition.get("filter")
     if text is None:
@@ -132,7 +133,7 @@ def check_filter(name: str, definition: Mapping[str, Any]) -> None:
         with engine.connect() as nowhere:
             filter_runs(nowhere, text, 0.0)
     except FilterError as error:
-        raise RuleError("filter", f"of {name}: {error.detail}") from None
+        raise RuleError("filter", error.detail) from None
     finally:
         engine.dispose()
 

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from monitor.alerts.rulebook import Entry, check_filter
 from monitor.api.answers import Json
 from monitor.api.service import HasService, Service
-from monitor.detection.rules.parsing import KEYS, RuleError, parse_rule
+from monitor.detection.rules.parsing import KEYS, parse_rule
+from monitor.detection.rules.reader import RuleError
 from monitor.detection.rules.sources import complete
 from monitor.errors import Problem
 from monitor.store import census, rules
@@ -76,7 +77,8 @@ def put(rule: RuleInPath, text: RuleText, service: HasService) -> Response:
         check_filter(rule, definition)
     except RuleError as error:
         where = f"definition.{error.key}" if error.key else "definition"
-        raise Problem(422, "bad-rule", error.detail, field=where) from None
+        detail = "; ".join([error.detail, *map(str, error.faults[1:])])
+        raise Problem(422, "bad-rule", detail, field=where) from None
     rules.write_rule(service.database, rule, definition, text.revision, service.clock())
     _judge_anew(service)
     return Json(_find(service, rule))

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from monitor.alerts.rulebook import read_rules_file
 from monitor.client.address import Address, needed_address
 from monitor.commands.asking import ask
 from monitor.detection.rules.parsing import parse_rule
 from monitor.detection.rules.rule import Rule
 from monitor.detection.rules.series_watch import Points
-from monitor.detection.rules.sources import RulesError, read_rules
 from monitor.detection.rules.watching import Event, RuleWatch
 from monitor.detection.rules.wording import reason_of, sentence_of, where
 from monitor.errors import Misuse
-from monitor.interop.logs import Log, find_logs
+from monitor.interop.logs import FORMATS, LeftOut, Log, find_logs
 from monitor.interop.records import Distribution, Note, Scalars, Unreadable
 from monitor.reading import ReadError, read
 
@@ -35,14 +35,8 @@ _STATES = {"suspected": "pending", "confirmed": "firing", "clear": "resolved"}
 
 
 def load(file: Path) -> list[Rule]:
-    """The rules of a file; :class:`Misuse` says what is wrong with it, and in which line."""
-    try:
-        definitions = read_rules(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(f"cannot read {file}: {error}") from None
-    except RulesError as error:
-        raise Misuse(f"{file}: {error}") from None
-    return [parse_rule(name, definition) for name, definition in definitions.items()]
+    """The rules of a file; :class:`Misuse` says all that is wrong with it, and in which lines."""
+    return [parse_rule(name, definition) for name, definition in read_rules_file(file).items()]
 
 
 def check(file: Path, tell: Tell) -> None:
@@ -54,7 +48,7 @@ def test(file: Path, source: str, server: str | None, token: str | None, tell: T
     """Print every transition on a log file or a stored run, in the order in which it would have come."""
     rules = [rule for rule in load(file) if rule.enabled and rule.reads_points]
     log = Path(source)
-    points = points_of_file(log) if log.exists() else points_of_run(source, needed_address(server, token))
+    points = points_of_file(log) if log.exists() else points_of_run(source, _service(source, server, token))
     watches = [RuleWatch(rule) for rule in rules]
     counts = dict.fromkeys((rule.name for rule in rules), 0)
     for batch in _slices(points):
@@ -72,6 +66,13 @@ def test(file: Path, source: str, server: str | None, token: str | None, tell: T
             tell(f"{watch.rule.name}: no series of the run is watched by it")
         else:
             tell(f"{watch.rule.name}: {number or 'no'} {'alert' if number == 1 else 'alerts'}")
+
+
+def _service(run: str, server: str | None, token: str | None) -> Address:
+    try:
+        return needed_address(server, token)
+    except Misuse as error:
+        raise Misuse(f"there is no file {run} here, and as for a run of that id: {error}") from None
 
 
 def points_of_run(run: str, address: Address) -> list[Points]:
@@ -104,9 +105,14 @@ def points_of_run(run: str, address: Address) -> list[Points]:
 
 def points_of_file(file: Path) -> list[Points]:
     """All that a log of another tracker holds."""
-    logs = [entry for entry in find_logs([file]) if isinstance(entry, Log)]
-    if len(logs) != 1:
-        raise Misuse(f"{file} holds {len(logs)} logs that can be read; name one")
+    found = list(find_logs([file]))
+    logs = [entry for entry in found if isinstance(entry, Log)]
+    if len(logs) > 1:
+        raise Misuse(f"{file} holds {len(logs)} logs; name one, such as {logs[0].files[0]}")
+    if not logs:
+        left_out = (f"{entry.path}: {entry.reason}" for entry in found if isinstance(entry, LeftOut))
+        reason = next(left_out, f"{file} is an empty folder")
+        raise Misuse(f"{reason}; rules are tested on a log of {', '.join(FORMATS)}, or on the id of a run")
     rows: dict[str, list[tuple[int, float, Sequence[float]]]] = {}
     try:
         for part in logs[0].files:

@@ -6,11 +6,11 @@ and ``turning-point`` is given, and what may stand beside it depends on it; ``KE
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
+from monitor.detection.rules.reader import Reader, meant
 from monitor.detection.rules.rule import (
     QUANTILES,
     SEVERITIES,
@@ -22,11 +22,9 @@ from monitor.detection.rules.rule import (
     Rule,
     Severity,
     Silent,
-    Span,
     Stuck,
     Threshold,
     Turning,
-    Unit,
 )
 
 #: Every key of a rule, and what it is.
@@ -56,62 +54,34 @@ KEYS = {
     "filter": "only runs that this filter finds, as the list of runs takes it",
     "enabled": "false: the rule rests",
 }
+_LISTED = ", ".join(KEYS)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-#: Patterns of one rule, and the longest text of one.
-MOST_PATTERNS, LONGEST = 32, 1024
 
 #: The keys that say what trouble is.
 CONDITIONS = ("above", "below", "is", "stuck", "silent", "lost", "turning-point")
 _OF_THRESHOLDS = ("clear", "statistic", "over", "ratio", "change", "relative")
-_SPAN = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)\s*([A-Za-z]+)\s*")
-_UNITS: dict[str, tuple[float, Unit]] = {
-    **dict.fromkeys(("step", "steps"), (1.0, "steps")),
-    **dict.fromkeys(("epoch", "epochs"), (1.0, "epochs")),
-    **dict.fromkeys(("s", "second", "seconds"), (1.0, "seconds")),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), (60.0, "seconds")),
-    **dict.fromkeys(("h", "hour", "hours"), (3600.0, "seconds")),
-    **dict.fromkeys(("d", "day", "days"), (86400.0, "seconds")),
-}
-
-
-class RuleError(Exception):
-    """What is wrong with a rule: the key at fault (empty: the rule as a whole), and what to do."""
-
-    def __init__(self, key: str, detail: str) -> None:
-        super().__init__(f"{key}: {detail}" if key else detail)
-        self.key = key
-        self.detail = detail
+_WATCHED = ("series", "role")
+#: The conditions on a run as a whole.
+_OF_RUNS = ("lost", "turning-point")
 
 
 def parse_rule(name: str, given: Mapping[str, Any]) -> Rule:
-    """The rule of this name; :class:`RuleError` where it is none."""
+    """The rule of this name; a :class:`RuleError` of all that is wrong where it is none."""
+    read = Reader(given)
     if not NAME.fullmatch(name):
-        raise RuleError("", f"{name!r} is no name of a rule: a-z, 0-9 and -, 63 of them at most")
-    for key in given:
-        if key not in KEYS:
-            raise RuleError(key, f"there is no such key; there are {', '.join(KEYS)}")
-    read = _Reader(given)
-    condition = _condition(read)
-    series, roles = read.texts("series"), read.texts("role")
-    watches = not isinstance(condition, Lost | Turning)
-    if watches and not series and not roles:
-        raise RuleError("series", 'what is watched? give a name or pattern, as series = "loss/*", or a role')
-    for key in () if watches else ("series", "role", "quantile", "for", "keep"):
-        if key in given:
-            raise RuleError(
-                key, "it belongs to rules about series, and this one is about the run; leave it out"
-            )
-    if isinstance(condition, Silent):
-        for key in ("for", "keep", "quantile"):
-            if key in given:
-                raise RuleError(key, "silence is a length of time by itself; leave it out")
-    if "finite" in given and not isinstance(condition, Threshold | Stuck):
-        raise RuleError("finite", "it belongs to above, below and stuck; leave it out")
-    return Rule(
+        read.fault("", f"{name!r} is no name of a rule: a-z, 0-9 and -, 63 of them at most")
+    unknown = [key for key in given if key not in KEYS]
+    for key in unknown:
+        read.fault(key, f"there is no such key{meant(key, tuple(KEYS)) or f'; there are {_LISTED}'}")
+    kind = _kind(read, is_misspelled=any(meant(key, CONDITIONS) for key in unknown))
+    condition = _condition(read, kind)
+    if kind:
+        _check_company(read, kind, unknown)
+    rule = Rule(
         name=name,
-        condition=condition,
-        series=series,
-        roles=roles,
+        condition=condition or Lost(),  # any will do, for nothing comes of what cannot be read
+        series=read.texts("series"),
+        roles=read.texts("role"),
         quantile=read.choice("quantile", QUANTILES, "mean"),
         finite=read.flag("finite", False),
         hold=read.span("for"),
@@ -122,138 +92,80 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> Rule:
         filter=read.text("filter"),
         enabled=read.flag("enabled", True),
     )
+    read.complain()
+    return rule
 
 
-def parse_span(text: str) -> Span | None:
-    """``10 min``, ``3 epochs``, ``200 steps``; None where it is nothing of the kind."""
-    found = _SPAN.fullmatch(text)
-    if found is None or found[2].lower() not in _UNITS:
-        return None
-    factor, unit = _UNITS[found[2].lower()]
-    amount = float(found[1]) * factor
-    return Span(amount, unit) if 0 < amount < 1e15 else None
-
-
-def _condition(read: _Reader) -> Condition:
+def _kind(read: Reader, *, is_misspelled: bool) -> str | None:
+    """The key that says what trouble is; ``below`` counts as ``above``."""
     given = [key for key in CONDITIONS if key in read.given]
     kinds = {"above" if key == "below" else key for key in given}
-    if len(kinds) != 1:
+    if len(kinds) == 1:
+        return kinds.pop()
+    if kinds or not is_misspelled:
         told = f"not {' and '.join(given)}" if given else "none is given"
-        raise RuleError(
-            given[1] if given else "", f"a rule has one condition of {', '.join(CONDITIONS)}; {told}"
-        )
-    (kind,) = kinds
-    if kind != "above":
-        for key in _OF_THRESHOLDS:
+        read.fault(given[1] if given else "", f"a rule has one condition of {', '.join(CONDITIONS)}; {told}")
+    return None
+
+
+def _check_company(read: Reader, kind: str, unknown: Sequence[str]) -> None:
+    """What may not stand beside a condition, and what must."""
+    if kind in _OF_RUNS:
+        for key in ("series", "role", "quantile", "for", "keep"):
             if key in read.given:
-                raise RuleError(key, f"it belongs to above or below, not to {kind}; leave it out")
-    match kind:
-        case "above":
-            return _threshold(read)
-        case "is":
-            return Odd(cast("Oddity", read.choice("is", get_args(Oddity), "")))
-        case "stuck":
-            return Stuck(read.needed_span("stuck"))
-        case "silent":
-            return Silent(read.needed_span("silent"))
-        case "lost":
-            read.must_be_true("lost")
-            return Lost()
-        case _:
-            read.must_be_true("turning-point")
-            return Turning()
+                read.fault(
+                    key, "it belongs to rules about series, and this one is about the run; leave it out"
+                )
+    elif not any(read.given.get(key) or any(meant(typed, (key,)) for typed in unknown) for key in _WATCHED):
+        read.fault("series", 'what is watched? give a name or pattern, as series = "loss/*", or a role')
+    if kind == "silent":
+        for key in ("for", "keep", "quantile"):
+            if key in read.given:
+                read.fault(key, "silence is a length of time by itself; leave it out")
+    if kind not in {"above", "stuck"} and "finite" in read.given:
+        read.fault("finite", "it belongs to above, below and stuck; leave it out")
+    for key in _OF_THRESHOLDS if kind != "above" else ():
+        if key in read.given:
+            read.fault(key, f"it belongs to above or below, not to {kind}; leave it out")
 
 
-def _threshold(read: _Reader) -> Threshold:
+def _condition(read: Reader, kind: str | None) -> Condition | None:
+    """None where it cannot be read."""
+    if kind is None:
+        return None
+    if kind == "above":
+        return _threshold(read)
+    if kind == "is":
+        return Odd(cast("Oddity", read.choice("is", get_args(Oddity), "")))
+    if kind in _OF_RUNS:
+        read.must_be_true(kind)
+        return Lost() if kind == "lost" else Turning()
+    span = read.needed_span(kind)
+    if span is None:
+        return None
+    return Stuck(span) if kind == "stuck" else Silent(span)
+
+
+def _threshold(read: Reader) -> Threshold:
     above, below, clear = read.number("above"), read.number("below"), read.number("clear")
     if above is not None and below is not None and above < below:
-        raise RuleError(
-            "below", f"everything is above {above:g} or below {below:g}; below must not be above it"
-        )
+        read.fault("below", f"everything is above {above:g} or below {below:g}; below must not be above it")
     if clear is not None:
         if above is not None and below is not None:
-            raise RuleError("clear", "it goes with above or with below, not with both; make two rules of it")
+            read.fault("clear", "it goes with above or with below, not with both; make two rules of it")
         if (above is not None and clear > above) or (below is not None and clear < below):
             side = "above" if above is not None else "below"
-            raise RuleError(
+            read.fault(
                 "clear", f"it lies beyond the bound of {side}, in trouble; it must be on the other side of it"
             )
     statistic, over = read.choice("statistic", STATISTICS, "last"), read.span("over")
     if statistic != "last" and over is None:
-        raise RuleError("over", f'{statistic} of what? give the window, as over = "200 steps"')
+        read.fault("over", f'{statistic} of what? give the window, as over = "200 steps"')
     if statistic == "last" and over is not None:
-        raise RuleError("statistic", f"which one over {over}? give one of {', '.join(STATISTICS[1:])}")
+        read.fault("statistic", f"which one over {over}? give one of {', '.join(STATISTICS[1:])}")
     ratio, change, relative = read.text("ratio"), read.span("change"), read.flag("relative", False)
     if relative and change is None:
-        raise RuleError("change", 'relative to when? give how long ago, as change = "5 epochs"')
+        read.fault("change", 'relative to when? give how long ago, as change = "5 epochs"')
     if ratio is not None and ("*" in ratio or "?" in ratio):
-        raise RuleError("ratio", f"{ratio!r} is a pattern, and only one series can be divided by; name it")
+        read.fault("ratio", f"{ratio!r} is a pattern, and only one series can be divided by; name it")
     return Threshold(above, below, clear, statistic, over, ratio, change, relative)
-
-
-class _Reader:
-    """Takes values out of a table, each as what it must be."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self.given = given
-
-    def number(self, key: str) -> float | None:
-        value = self.given.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise RuleError(key, f"a finite number is needed, not {_shown(value)}")
-        return float(value)
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.given.get(key, default)
-        if not isinstance(value, bool):
-            raise RuleError(key, f"true or false is needed, not {_shown(value)}")
-        return value
-
-    def must_be_true(self, key: str) -> None:
-        if self.given[key] is not True:
-            raise RuleError(key, "only true makes sense here; enabled = false lets the rule rest")
-
-    def text(self, key: str) -> str | None:
-        value = self.given.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or "\0" in value:
-            raise RuleError(key, f"a text of 1 to {LONGEST} characters is needed, not {_shown(value)}")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.given.get(key, ())
-        listed = [value] if isinstance(value, str) else value
-        if not isinstance(listed, Sequence) or len(listed) > MOST_PATTERNS:
-            raise RuleError(key, f"a text or a list of up to {MOST_PATTERNS} is needed, not {_shown(value)}")
-        return tuple(_Reader({key: item}).text(key) or "" for item in listed)
-
-    def choice(self, key: str, among: Sequence[str], default: str) -> str:
-        value = self.given.get(key, default)
-        if value not in among:
-            raise RuleError(key, f"one of {', '.join(among)} is needed, not {_shown(value)}")
-        return str(value)
-
-    def span(self, key: str) -> Span | None:
-        value = self.given.get(key)
-        if value is None:
-            return None
-        found = parse_span(value) if isinstance(value, str) else None
-        if found is None:
-            raise RuleError(
-                key, f'a length such as "200 steps", "3 epochs" or "10 min" is needed, not {_shown(value)}'
-            )
-        return found
-
-    def needed_span(self, key: str) -> Span:
-        found = self.span(key)
-        if found is None:
-            raise RuleError(key, 'a length such as "200 steps", "3 epochs" or "10 min" is needed')
-        return found
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

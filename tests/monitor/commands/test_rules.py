@@ -101,8 +101,40 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(
     assert "line 3: rules.x.above: a finite number is needed, not 'high'" in capsys.readouterr().err
     assert typed(monkeypatch, "rules", "check", tmp_path / "none.toml") == 2
     assert typed(monkeypatch, "rules", "test", rules) == 2
-    with pytest.raises(Misuse, match="holds 0 logs"):
-        points_of_file(rules)
+    monkeypatch.delenv("GANWATCH_SERVER", raising=False)
+    assert typed(monkeypatch, "rules", "test", rules, "log.cvs") == 2
+    assert "there is no file log.cvs here" in capsys.readouterr().err
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(
+        '[rules.a]\nsereis = "a"\nabove = "high"\nfor = "3 parsecs"\n'
+        "[rules.loss-explode]\nenabled = false\n"
+        '[rules.b]\nrole = "Q"\nis = "nan"\nfilter = "state:gone"\nseverity = "dire"\n'
+    )
+    assert typed(monkeypatch, "rules", "check", wrong) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert "6 mistakes" in told[0]
+    assert [line.strip().split(": ")[:2] for line in told[1:]] == [
+        ["line 2", "rules.a.sereis"],
+        ["line 3", "rules.a.above"],
+        ["line 4", "rules.a.for"],
+        ["line 5", "rules.loss-explode"],
+        ["line 10", "rules.b.filter"],
+        ["line 11", "rules.b.severity"],
+    ]
+    assert told[1].endswith("there is no such key; did you mean 'series'?")
+    assert told[4].endswith("none is given; did you mean 'loss-explodes'?")
+
+
+def test_what_is_no_log_is_told_with_what_would_be(tmp_path: Path, rules: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for file in (rules, tmp_path / "empty"):
+        with pytest.raises(Misuse, match=r"rules are tested on a log of tensorboard, .*csv, or on the id"):
+            points_of_file(file)
 
 
 def test_a_channel_is_tried_by_the_settings_of_the_environment(

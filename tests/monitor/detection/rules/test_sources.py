@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from monitor.detection.rules.parsing import KEYS, RuleError, parse_rule, parse_span
+from monitor.detection.rules.parsing import KEYS, parse_rule
+from monitor.detection.rules.reader import RuleError, parse_span
 from monitor.detection.rules.sources import DEFAULTS, RulesError, read_rules
 from tests.monitor.detection.rules.feeding import default_rules
 
