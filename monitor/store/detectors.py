@@ -231,10 +231,11 @@ def _compacted(c: Connection, run_id: str, attempt: int, series_id: int, after: 
 
 
 def epoch_at(c: Connection, run_id: str, segments: list[Segment], step: int) -> float | None:
-    """The epoch that a step lies in, by the first mark at or behind it."""
-    return c.execute(
-        select(Mark.epoch)
-        .where(Mark.run_id == run_id, Mark.step >= step, shown_by(segments, Mark.attempt, Mark.step))
-        .order_by(Mark.step)
-        .limit(1)
-    ).scalar()
+    """The epoch of a step: that of the first mark at or behind it, and until one comes of the newest."""
+    marks = select(Mark.epoch).where(
+        Mark.run_id == run_id, Mark.epoch.is_not(None), shown_by(segments, Mark.attempt, Mark.step)
+    )
+    behind = marks.where(Mark.step >= step).order_by(Mark.step).limit(1)
+    before = marks.where(Mark.step < step).order_by(Mark.step.desc()).limit(1)
+    found = c.execute(behind).scalar()
+    return c.execute(before).scalar() if found is None else found

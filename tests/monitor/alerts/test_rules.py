@@ -82,6 +82,15 @@ def test_an_alert_says_which_series_is_where_and_since_when(db: Database) -> Non
     assert waiting(db) == ["alert.firing"]
 
 
+def test_an_alert_of_an_epoch_that_has_not_ended_says_the_newest_mark_s(db: Database) -> None:
+    voice = begun(db).say(protocol.Mark, index=0, step=3, epoch=1.0)
+    voice.say(protocol.Mark, index=1, step=6, epoch=2.0)
+    log(db, voice, [1, 9], 7)
+    judge(db, high=HIGH)
+    (alert,) = alerts(db)
+    assert (alert["onset_step"], alert["onset_epoch"], alert["detected_epoch"]) == (8, 2.0, 2.0)
+
+
 def test_points_are_judged_once_whoever_stored_them(db: Database) -> None:
     voice = begun(db)
     for first in range(1, 40, 4):

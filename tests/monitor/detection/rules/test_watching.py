@@ -74,6 +74,28 @@ def test_a_loss_that_is_not_finite_any_more_is_one_alert_by_the_defaults(role: s
     assert told_by == ["non-finite"]
 
 
+@pytest.mark.parametrize(
+    ("losses", "alerts"),
+    [
+        ([2.0, *(10.0**size for size in range(1, 39)), inf, *[nan] * 500], ["non-finite"]),
+        ([2.0, *[1e13] * 500], ["loss-explodes"]),
+        ([2.0, *[1e13] * 50, 3.0], []),
+    ],
+)
+def test_a_loss_that_explodes_is_told_once_as_the_worst_that_became_of_it(
+    losses: list[float], alerts: list[str]
+) -> None:
+    watches = [RuleWatch(one) for one in default_rules() if one.reads_points]
+    diverged = points(losses, role="loss_D")
+    confirmed = [
+        watch.rule.name
+        for watch in watches
+        for event in watch.take([diverged])
+        if watch.wants("a", "loss_D") and event.observation == "confirmed"
+    ]
+    assert confirmed == alerts
+
+
 @pytest.mark.parametrize(("oddity", "steps"), [("nan", [2]), ("infinite", [3]), ("non-finite", [2])], ids=str)
 def test_odd_values_are_conditions_of_their_own(oddity: str, steps: list[int]) -> None:
     happened = feed(rule(**{"is": oddity}), [1, nan, -inf, 1])
