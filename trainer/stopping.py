@@ -63,7 +63,11 @@ class Stopping:
         self.ranks = ranks
         self.also = also
         self.back = back
+        #: What all agreed on.
         self.reason: str | None = None
+        #: What this process was told. A signal writes it at any moment, in the midst of agreeing too, and so
+        #: nothing may take it back.
+        self._told: str | None = None
         #: Where to go on from instead of stopping for good.
         self.way: WayBack | None = None
         self._before: dict[int, signal._HANDLER] = {}
@@ -72,7 +76,7 @@ class Stopping:
         """Why to leave the loop, or None. To be called between two steps."""
         for command in self.run.commands():
             self._obey(command)
-        agreed = self.ranks.agree(self.reason or self.also() or self.way)
+        agreed = self.ranks.agree(self._told or self.also() or self.way)
         self.reason = agreed if isinstance(agreed, str) else None
         self.way = agreed if isinstance(agreed, WayBack) else None
         return self.reason or self.way
@@ -86,7 +90,7 @@ class Stopping:
         match command.kind:
             case "stop":
                 at_turning_point = bool(command.parameters.get("automatic"))
-                self.reason = self.reason or (AT_TURNING_POINT if at_turning_point else BY_COMMAND)
+                self._told = self._told or (AT_TURNING_POINT if at_turning_point else BY_COMMAND)
                 self.run.acknowledge(command.id, "done")
             case "rollback":
                 self._go_back(command)
@@ -97,7 +101,7 @@ class Stopping:
         try:
             self.way = self.way or self.back(command)
         except ExhaustedError as problem:
-            self.reason = self.reason or EXHAUSTED
+            self._told = self._told or EXHAUSTED
             self.run.acknowledge(command.id, "failed", str(problem))
         except TrainingError as problem:
             self.run.acknowledge(command.id, "failed", str(problem))
@@ -119,6 +123,6 @@ class Stopping:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if number == signal.SIGINT and self.reason is not None:
+        if number == signal.SIGINT and self._told is not None:
             raise KeyboardInterrupt
-        self.reason = f"stopped by {signal.Signals(number).name}"
+        self._told = f"stopped by {signal.Signals(number).name}"

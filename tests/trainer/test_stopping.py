@@ -1,10 +1,12 @@
 import signal
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.trainer.recording import RecordingRun
+from trainer.distributed import Alone
 from trainer.errors import PeerError
 from trainer.stopping import SIGNALS, Stopping
 
@@ -32,6 +34,16 @@ def test_a_signal_only_leaves_a_word_and_the_handlers_come_back() -> None:
         signal.raise_signal(signal.SIGTERM)
         assert stopping.asked() == "stopped by SIGTERM"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_signal_while_the_others_are_awaited_is_heard_at_the_next_step() -> None:
+    class Interrupted(Alone):
+        def agree(self, said: Any) -> Any:
+            signal.raise_signal(signal.SIGUSR1)
+            return said
+
+    with Stopping(RecordingRun(), Interrupted()) as stopping:
+        assert [stopping.asked(), stopping.asked()] == [None, "stopped by SIGUSR1"]
 
 
 def test_a_second_interrupt_does_not_wait_for_a_checkpoint() -> None:
