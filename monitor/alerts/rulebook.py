@@ -124,9 +124,9 @@ def _with_filter(c: Connection, entry: Entry) -> Entry:
 
 
 def check_filter(_name: str, definition: Mapping[str, Any]) -> None:
-    """:class:`RuleError` where the rule's filter is none."""
+    """:class:`RuleError` where the rule's filter is none; what is no text is told by ``parse_rule``."""
     text = definition.get("filter")
-    if text is None:
+    if not isinstance(text, str):
         return
     engine = create_engine("sqlite://")
     try:

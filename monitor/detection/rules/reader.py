@@ -55,7 +55,7 @@ class Reader:
         value = self.given.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_finite(value):
             self.fault(key, f"a finite number is needed, not {_shown(value)}")
             return None
         return float(value)
@@ -124,6 +124,13 @@ def meant(typed: Any, known: Sequence[str]) -> str:
     """``; did you mean 'above'?``, where there is something near."""
     near = get_close_matches(typed, known, n=1) if isinstance(typed, str) else []
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond float64
+        return False
 
 
 def _shown(value: Any) -> str:

@@ -114,10 +114,11 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(
         '[rules.a]\nsereis = "a"\nabove = "high"\nfor = "3 parsecs"\n'
         "[rules.loss-explode]\nenabled = false\n"
         '[rules.b]\nrole = "Q"\nis = "nan"\nfilter = "state:gone"\nseverity = "dire"\n'
+        '[rules.c]\nseries = "a"\nabove = 1\nfilter = 5\n'
     )
     assert typed(monkeypatch, "rules", "check", wrong) == 2
     told = capsys.readouterr().err.splitlines()
-    assert "6 mistakes" in told[0]
+    assert "7 mistakes" in told[0]
     assert [line.strip().split(": ")[:2] for line in told[1:]] == [
         ["line 2", "rules.a.sereis"],
         ["line 3", "rules.a.above"],
@@ -125,6 +126,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(
         ["line 5", "rules.loss-explode"],
         ["line 10", "rules.b.filter"],
         ["line 11", "rules.b.severity"],
+        ["line 15", "rules.c.filter"],
     ]
     assert told[1].endswith("there is no such key; did you mean 'series'?")
     assert told[4].endswith("none is given; did you mean 'loss-explodes'?")

@@ -50,6 +50,7 @@ def test_a_mistake_is_told_with_its_line_its_key_and_the_remedy(text: str, said:
         ({"quantile": "p42"}, "quantile"),
         ({"above": float("nan")}, "above"),
         ({"above": True}, "above"),
+        ({"above": 10**400}, "above"),
         ({"enabled": 1}, "enabled"),
         ({"series": []}, "series"),
         ({"series": [3]}, "series"),
