@@ -125,4 +125,5 @@ class Stopping:
         del frame
         if number == signal.SIGINT and self._told is not None:
             raise KeyboardInterrupt
-        self._told = f"stopped by {signal.Signals(number).name}"
+        # What was meant for the training stays so, or another machine would take it up.
+        self._told = self._told or f"stopped by {signal.Signals(number).name}"

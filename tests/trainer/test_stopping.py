@@ -8,7 +8,7 @@ import pytest
 from tests.trainer.recording import RecordingRun
 from trainer.distributed import Alone
 from trainer.errors import PeerError
-from trainer.stopping import SIGNALS, Stopping
+from trainer.stopping import BY_COMMAND, SIGNALS, Stopping
 
 
 def commanded(kind: str, name: str = "c", **parameters: object) -> SimpleNamespace:
@@ -44,6 +44,18 @@ def test_a_signal_while_the_others_are_awaited_is_heard_at_the_next_step() -> No
 
     with Stopping(RecordingRun(), Interrupted()) as stopping:
         assert [stopping.asked(), stopping.asked()] == [None, "stopped by SIGUSR1"]
+
+
+def test_a_signal_right_behind_an_obeyed_command_does_not_hand_the_training_on() -> None:
+    class Interrupted(RecordingRun):
+        def acknowledge(self, command: str, outcome: str, detail: str = "") -> None:
+            super().acknowledge(command, outcome, detail)
+            signal.raise_signal(signal.SIGTERM)
+
+    run = Interrupted()
+    run.asked = [commanded("stop")]
+    with Stopping(run) as stopping:
+        assert stopping.asked() == BY_COMMAND
 
 
 def test_a_second_interrupt_does_not_wait_for_a_checkpoint() -> None:
