@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from monitor.alerts.channels.configured import why_missing
 from monitor.alerts.channels.event import DeliveryError, Event
 from monitor.api.answers import Json
 from monitor.api.service import HasService
@@ -39,13 +40,7 @@ def test(channel: ChannelInPath, service: HasService) -> Response:
     """502 says why it did not arrive."""
     there = service.channels.get(channel)
     if there is None:
-        known = ", ".join(service.channels) or "none"
-        raise Problem(
-            404,
-            "unknown-channel",
-            f"No channel {channel!r} is configured; there is {known}.",
-            field="channel",
-        )
+        raise Problem(404, "unknown-channel", why_missing(channel), field="channel")
     try:
         there.deliver(Event(secrets.token_hex(16), {"type": "test", "time": service.clock()}))
     except DeliveryError as error:

@@ -41,6 +41,13 @@ def channels_from(settings: Settings) -> dict[str, Channel]:
     return channels
 
 
+def why_missing(name: str) -> str:
+    """What to say of a channel that :func:`channels_from` does not give."""
+    if name in NEEDED:
+        return f"the channel {name} is not configured: set {NEEDED[name]}"
+    return f"there is no channel {name!r}; there are {', '.join(NEEDED)}"
+
+
 def _mail(settings: Settings) -> Mail:
     if not settings.smtp_host:
         raise Misuse("GANWATCH_EMAIL_TO needs a mail server: set GANWATCH_SMTP_HOST")

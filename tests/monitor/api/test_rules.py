@@ -181,7 +181,10 @@ def test_a_channel_can_be_tried_and_says_what_waits(client: httpx.Client, hook: 
     hook.answers = [200]
     assert (failed.status_code, failed.json()["detail"]) == (502, "the receiver answered 500")
     assert "hidden" not in failed.text
-    assert client.post("/api/v1/channels/pigeon/test").status_code == 404
+    unset, unknown = (client.post(f"/api/v1/channels/{name}/test") for name in ("slack", "pigeon"))
+    assert (unset.status_code, unknown.status_code) == (404, 404)
+    assert unset.json()["detail"] == "the channel slack is not configured: set GANWATCH_SLACK_URL"
+    assert "there are webhook, slack, email, command" in unknown.json()["detail"]
 
 
 def test_the_interface_describes_rules_with_their_keys(client: httpx.Client) -> None:
