@@ -52,8 +52,12 @@ class Slot:
         self._is_out_of_reach = False
 
     def stop(self, reason: str) -> None:
-        self.stopping = reason
-        self._woken.set()
+        """The first reason counts. A signal may come in the midst of another's handling, and would wait for
+        the lock of the event that it is set with for ever.
+        """
+        if not self.stopping:
+            self.stopping = reason
+            self._woken.set()
 
     def work(self) -> None:
         with closing(self.queue):

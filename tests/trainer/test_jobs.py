@@ -75,3 +75,14 @@ def test_a_worker_that_can_take_no_more_jobs_says_why() -> None:
         slot = Slot(queue_address(url), "cpu", quiet=True)
         slot.work()
     assert isinstance(slot.failure, QueueError)
+
+
+def test_a_worker_is_not_held_up_by_a_signal_in_the_midst_of_another() -> None:
+    slot = Slot(queue_address("http://127.0.0.1:1"), "cpu", quiet=True)
+    slot.stop("stopped by SIGUSR1")
+    with slot._woken._cond:  # type: ignore[attr-defined]  # where the first signal's handler was interrupted
+        second = threading.Thread(target=slot.stop, args=("stopped by SIGTERM",), daemon=True)
+        second.start()
+        second.join(30)
+        assert not second.is_alive()
+    assert slot.stopping == "stopped by SIGUSR1"
