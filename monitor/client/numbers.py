@@ -49,7 +49,7 @@ class Numbers:
             self.step = step
             self._spool.append_row(columns, (step, now(), NO_MARK), values.values())
             return
-        if not isinstance(values, Mapping):
+        if not hasattr(values, "items"):  # a row of a data frame has them, and is no Mapping
             raise Rejected(f"is {type(values).__name__}; a mapping of names to numbers is wanted")
         here: dict[str, float] = {}
         elsewhere: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -98,6 +99,12 @@ def test_what_is_no_mapping_is_told_as_such(
     assert values(tmp_path) == [{"loss": 1.0}]
     (told,) = (message for message in warnings_of(caplog) if "not stored" in message)
     assert f"is {type(wrong).__name__}; a mapping of names to numbers is wanted" in told
+
+
+def test_a_row_of_a_data_frame_is_logged_as_a_mapping(tmp_path: Path, run: Run) -> None:
+    run.log(pd.DataFrame({"loss": [1.0], "rate": [2.0]}).iloc[0], step=1)
+    assert run.finish().rejected == 0
+    assert values(tmp_path) == [{"loss": 1.0, "rate": 2.0}]
 
 
 @pytest.mark.parametrize(("role", "meant"), [("loss_d", "loss_D"), ("q", "Q"), ("s-g-ep", "S_G_ep")])
