@@ -288,6 +288,11 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # who read has had enough, as `head` has
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or what is still held is complained of
+        sys.exit(141)  # what a shell makes of SIGPIPE
     except ModuleNotFoundError as error:
         print(
             f"ganwatch: {error.name} is not installed; the service needs: pip install 'ganwatch[server]'",

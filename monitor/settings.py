@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from monitor.errors import Misuse
@@ -124,7 +124,8 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         if not self.database:
-            return f"sqlite:///{(self.data_dir / 'ganwatch.db').absolute()}"
+            path = (self.data_dir / "ganwatch.db").absolute()
+            return str(URL.create("sqlite", database=str(path)))
         try:
             url = make_url(self.database)
         except ArgumentError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import URL, Connection, Table, insert, select
 from sqlalchemy.exc import DatabaseError
 
 from monitor.errors import Misuse
@@ -19,7 +19,9 @@ AT_ONCE = 64
 
 def store_at(address: str) -> Database:
     """A store by its SQLAlchemy URL or the path of its SQLite file."""
-    return Database(address if "://" in address else f"sqlite:///{Path(address).absolute()}")
+    if "://" in address:
+        return Database(address)
+    return Database(str(URL.create("sqlite", database=str(Path(address).absolute()))))
 
 
 def copy_store(source: Database, target: Database) -> dict[str, int]:

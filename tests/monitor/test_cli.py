@@ -249,3 +249,21 @@ def test_retention_says_what_it_would_delete_and_then_deletes_just_that(tmp_path
         told.stdout.replace("would be deleted", "")
     )
     assert run("retention", "--keep-days", "30", cwd=tmp_path).stdout.startswith("0 runs")
+
+
+@pytest.mark.parametrize("command", ["doctor", "token"])
+def test_a_reader_that_has_had_enough_is_no_fault(command: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        ended = subprocess.run(
+            [sys.executable, "-m", "monitor.cli", command],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (141, "")

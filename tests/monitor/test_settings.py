@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from monitor.errors import Misuse
 from monitor.server import listen
 from monitor.settings import Settings, base_url, link, load_settings
+from monitor.store.copying import store_at
+from monitor.store.database import Database
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,6 +132,17 @@ def test_the_password_of_the_database_may_come_from_a_file(tmp_path: Path) -> No
 
 def test_the_database_lies_in_the_data_directory(tmp_path: Path) -> None:
     assert load_settings(data_dir=tmp_path).database_url == f"sqlite:///{tmp_path}/ganwatch.db"
+
+
+@pytest.mark.parametrize("name", ["a?mode=ro", "50%41 #1"])
+def test_the_data_directory_may_be_called_anything(name: str, tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path / name)
+    with closing(Database(settings.database_url)) as stored:
+        stored.migrate()
+    assert (tmp_path / name / "ganwatch.db").exists()
+    with closing(store_at(str(tmp_path / name / "copy.db"))) as stored:
+        stored.migrate()
+    assert (tmp_path / name / "copy.db").exists()
 
 
 def test_the_link_is_one_that_others_can_open() -> None:
