@@ -95,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 start(name, options)
     except TrainingError as problem:
         end_with(problem)
+    except BrokenPipeError:  # who read has had enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or what is still held is complained of
+        sys.exit(141)  # what a shell makes of SIGPIPE
 
 
 def parsed(kind: type[T], **options: Any) -> T:

@@ -1,5 +1,8 @@
 import json
+import os
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +37,15 @@ def test_list_names_every_recipe_in_one_line_below_its_paper(capsys: pytest.Capt
     lines = [line for _, *lines in groups for line in lines]
     assert [line.split()[0] for line in lines] == list(RECIPES)
     assert all(line.startswith("  ") and line.endswith(".") and len(line) < 120 for line in lines)
+
+
+def test_a_reader_that_has_had_enough_is_no_fault() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        listing = [sys.executable, "-m", "trainer", "list"]
+        ended = subprocess.run(listing, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("name", RECIPES)
