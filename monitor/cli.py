@@ -289,9 +289,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # who read has had enough, as `head` has
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or what is still held is complained of
+        # Or Python complains at its end of what is still held.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # what a shell makes of SIGPIPE
     except ModuleNotFoundError as error:
         print(

@@ -66,38 +66,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("trainer").setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
-        match list(sys.argv[1:] if arguments is None else arguments):
-            case [] | ["-h" | "--help"]:
-                print(USAGE)
-            case [verb] | [verb, "-h" | "--help"] if verb in TAKE_A_NAME:
-                print(
-                    "usage: "
-                    + next(line for line in USAGE.splitlines() if f"gantrain {verb} " in line).strip()
-                )
-            case ["list"]:
-                print("\n\n".join(listing(paper) for paper in PAPERS))
-            case ["show", name]:
-                recipe_called(name)
-                show(name)
-            case ["resume", where, *options]:
-                resume(where, options)
-            case ["fidelity", where, *options]:
-                print("\n".join(fidelity(where, options)))
-            case ["identities", *options]:
-                print("\n".join(identities(options)))
-            case ["fetch", dataset, *options]:
-                fetch(dataset, options)
-            case ["submit", name, *options]:
-                submit(name, options)
-            case ["worker", *options]:
-                work(options)
-            case [name, *options]:
-                start(name, options)
+        obey(sys.argv[1:] if arguments is None else arguments)
     except TrainingError as problem:
         end_with(problem)
     except BrokenPipeError:  # who read has had enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or what is still held is complained of
+        # Or Python complains at its end of what is still held.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # what a shell makes of SIGPIPE
+
+
+def obey(arguments: Sequence[str]) -> None:
+    match list(arguments):
+        case [] | ["-h" | "--help"]:
+            print(USAGE)
+        case [verb] | [verb, "-h" | "--help"] if verb in TAKE_A_NAME:
+            print(
+                "usage: " + next(line for line in USAGE.splitlines() if f"gantrain {verb} " in line).strip()
+            )
+        case ["list"]:
+            print("\n\n".join(listing(paper) for paper in PAPERS))
+        case ["show", name]:
+            recipe_called(name)
+            show(name)
+        case ["resume", where, *options]:
+            resume(where, options)
+        case ["fidelity", where, *options]:
+            print("\n".join(fidelity(where, options)))
+        case ["identities", *options]:
+            print("\n".join(identities(options)))
+        case ["fetch", dataset, *options]:
+            fetch(dataset, options)
+        case ["submit", name, *options]:
+            submit(name, options)
+        case ["worker", *options]:
+            work(options)
+        case [name, *options]:
+            start(name, options)
 
 
 def parsed(kind: type[T], **options: Any) -> T:
