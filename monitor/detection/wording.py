@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import exp, sinh
+from math import exp, isfinite, sinh
 from typing import Any
 
 from monitor.detection.channel import Channel
@@ -23,6 +23,7 @@ NAMES = {
     "loss_D": "the discriminator's loss",
     "gn_real": "the critic's gradient norm",
 }
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Channels = Mapping[str, Channel]
 
@@ -50,10 +51,23 @@ def spokesman(signal: str, channels: Channels) -> str | None:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Three significant digits and the unit: ``2.24 nats``, ``48.1°``."""
-    digits = f"{value:.3g}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
-    digits = digits if abs(value) >= 0.01 else f"{value:.3f}"
+    """Three significant digits and the unit: ``2.24 nats``, ``48.1°``, ``3.67·10⁷``."""
+    digits = _number(value)
     return f"{digits}{unit}" if unit == "°" else f"{digits} {unit}".rstrip()
+
+
+def _number(value: float) -> str:
+    size = abs(value)
+    if size < 0.01:
+        return f"{value:.3f}"
+    if not isfinite(value):
+        return str(value)
+    if size < 999.5:
+        return f"{value:#.3g}".rstrip(".")
+    if size < 999_999.5:
+        return f"{value:,.0f}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
 def _has_spoken(signal: str, channels: Channels) -> bool:
