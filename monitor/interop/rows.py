@@ -21,6 +21,7 @@ class _Group:
     step: list[int] = field(default_factory=list)
     time: list[float] = field(default_factory=list)
     values: list[tuple[float, ...]] = field(default_factory=list)
+    mark: list[int] = field(default_factory=list)
 
     def points(self) -> Points:
         columns = [
@@ -34,6 +35,7 @@ class _Group:
             step=encode_integers(self.step),
             time=encode_floats(self.time),
             values=[encode_floats(column) for column in columns],
+            mark=encode_integers(self.mark) if any(mark >= 0 for mark in self.mark) else None,
         )
 
 
@@ -45,8 +47,17 @@ class Rows:
         self._growing: dict[Names, _Group] = {}
 
     def add(
-        self, sequence: int, names: Names, width: Width, *, step: int, time: float, values: tuple[float, ...]
+        self,
+        sequence: int,
+        names: Names,
+        width: Width,
+        *,
+        step: int,
+        time: float,
+        values: tuple[float, ...],
+        mark: int = -1,
     ) -> None:
+        """``mark``: the evaluation mark that the row belongs to, -1 for none."""
         group = self._growing.get(names)
         if group is None or group.width != width:
             group = _Group(names, width)
@@ -59,6 +70,7 @@ class Rows:
         group.step.append(step)
         group.time.append(time)
         group.values.append(values)
+        group.mark.append(mark)
 
     def points(self) -> list[Points]:
         return [group.points() for group in self._groups]

@@ -8,7 +8,6 @@ D, and losses, gradient norms and angles of iterations are gathered up to it.
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,22 +20,8 @@ from monitor.detection.records import SINCE_THE_MARK, EvaluationMark, assemble
 from monitor.errors import Misuse
 from monitor.interop.logs import LeftOut, find_logs
 from monitor.interop.records import Scalars, Unreadable
+from monitor.interop.roles import EVALUATED, NAMES, role_of
 
-_G, _D = r"(g|gen|generator)", r"(d|disc|discriminator|critic)"
-#: What a series must be called, whole and in any case, to play a role: the first that fits.
-NAMES = {
-    "Q": r"q|quality(/[^/]+)?",
-    "D": r"diversity(/[^/]+)?",
-    "S_G": r"s_g|angle/iter/g",
-    "S_D": r"s_d|angle/iter/d",
-    "S_G_ep": r"s_g_ep|angle/epoch/g",
-    "S_D_ep": r"s_d_ep|angle/epoch/d",
-    "loss_G": rf"{_G}[_/]?loss|loss[_/]{_G}",
-    "loss_D": rf"{_D}[_/]?loss|loss[_/]{_D}",
-    "gn_real": r"gn_real|gradient_norm/real",
-    "lr_G": rf"(lr|learning_rate)[_/]{_G}",
-    "lr_D": rf"(lr|learning_rate)[_/]{_D}",
-}
 #: Shown where no series is recognized.
 MOST_SHOWN = 12
 
@@ -52,11 +37,11 @@ def rows_of_file(
         return _read_trace(path, modes)
     points = list(_points(path))
     names = sorted({name for _, values in points for name in values})
-    roles = {name: role for name in names if (role := _role_of(name, told)) is not None}
+    roles = {name: role for name in names if (role := role_of(name, told)) is not None}
     for role, name in told.items():
         if name not in names:
             raise Misuse(f"{path} has no series {name!r} for {role}: it has {_listed(names)}")
-    if not {"Q", "D"} & set(roles.values()):
+    if not EVALUATED & set(roles.values()):
         raise Misuse(
             f"{path} has no quality and no diversity that is recognized: say which series it is with "
             f"--role Q=NAME or D=NAME; it has {_listed(names)}"
@@ -73,7 +58,7 @@ def _read_trace(path: Path, modes: int | None) -> tuple[list[Row], dict[str, Any
     except (OSError, ValueError, TypeError) as error:
         raise Misuse(f"{path} is no trace of one number a record and role: {error}") from None
     lengths = {column.shape for column in columns.values()}
-    if not {"Q", "D"} & set(columns) or len(lengths) != 1 or len(next(iter(lengths))) != 1:
+    if not EVALUATED & set(columns) or len(lengths) != 1 or len(next(iter(lengths))) != 1:
         raise Misuse(f"{path} is no trace: it must hold Q or D, one element a record, as its other arrays")
     epochs = columns.pop("epoch", np.arange(next(iter(lengths))[0], dtype=float))
     rows = [
@@ -98,14 +83,6 @@ def _points(path: Path) -> Iterator[tuple[int, Mapping[str, float]]]:
         raise Misuse(f"{path} cannot be read: {error}") from None
 
 
-def _role_of(name: str, told: Mapping[str, str]) -> str | None:
-    for role, given in told.items():
-        if given == name:
-            return role
-    fits = (role for role, pattern in NAMES.items() if re.fullmatch(pattern, name, re.IGNORECASE))
-    return next((role for role in fits if role not in told), "D" if name == "D" and "D" not in told else None)
-
-
 def _rows(points: Sequence[tuple[int, Mapping[str, float]]], roles: Mapping[str, str]) -> Iterator[Row]:
     by_step: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     epochs: dict[int, float] = {}
@@ -123,7 +100,7 @@ def _rows(points: Sequence[tuple[int, Mapping[str, float]]], roles: Mapping[str,
                 since[role] += numbers
             else:
                 at_mark[role] = numbers[-1]
-        if {"Q", "D"} & set(by_step[step]):
+        if EVALUATED & set(by_step[step]):
             mark = EvaluationMark(0, index, step, epochs.get(step), frozenset())
             yield Row(assemble(mark, at_mark, since), step, mark.epoch)
             since, at_mark = defaultdict(list), {}

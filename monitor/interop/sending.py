@@ -25,6 +25,7 @@ from monitor.client.transport import HttpTransport, Reply, Unreachable
 from monitor.errors import Misuse
 from monitor.interop.logs import Log
 from monitor.interop.records import ELAPSED, About, Distribution, Note, Pictures, Record, Scalars, Unreadable
+from monitor.interop.roles import Evaluations
 from monitor.interop.rows import Names, Rows, Width
 
 BATCH_BYTES = 2**20
@@ -93,6 +94,7 @@ class _Delivery:
         self._chain = 0
         beat = protocol.Batch(writer=writer, first=1, last=0, replayed=True)
         self._has = _post(transport, self._path, beat).high_water
+        self._evaluations = Evaluations()
         self._begin_batch()
 
     def take(self, record: Record, began: float) -> None:
@@ -106,13 +108,13 @@ class _Delivery:
             self._report.new += 1
         match record:
             case Scalars():
-                self._row(tuple(record.values), 1, record.step, time, tuple(record.values.values()))
+                self._scalars(record, time)
             case Distribution():
                 self._row((record.name,), 11, record.step, time, record.values)
             case Pictures():
                 self._picture(record, time)
 
-    def say(self, record: protocol.Begin | protocol.Image) -> None:
+    def say(self, record: protocol.Begin | protocol.Declare | protocol.Mark | protocol.Image) -> None:
         record = msgspec.structs.replace(record, sequence=self._sequence + 1)
         self._number(protocol.msgpack_encoder.encode(record))
         self._others.append(record)
@@ -123,9 +125,26 @@ class _Delivery:
             raise Unreadable("it is shorter than what was imported of it before")
         self._send()
 
-    def _row(self, names: Names, width: Width, step: int, time: float, values: tuple[float, ...]) -> None:
-        self._number(protocol.msgpack_encoder.encode((names, width, step, time, values)))
-        self._rows.add(self._sequence, names, width, step=step, time=time, values=values)
+    def _scalars(self, record: Scalars, time: float) -> None:
+        """As a row, and where the step is an evaluation what was measured at it as one that names it."""
+        for name, role in self._evaluations.new_roles(record.values).items():
+            self.say(protocol.Declare(sequence=1, name=name, role=role))
+        if self._evaluations.begins_with(record):
+            epoch = record.values.get("epoch")
+            self.say(protocol.Mark(sequence=1, time=time, index=record.step, step=record.step, epoch=epoch))
+        at_mark = self._evaluations.named_by(record)
+        for mark, names in (
+            (-1, tuple(name for name in record.values if name not in at_mark)),
+            (record.step, tuple(name for name in record.values if name in at_mark)),
+        ):
+            if names:
+                self._row(names, 1, record.step, time, tuple(map(record.values.__getitem__, names)), mark)
+
+    def _row(  # noqa: PLR0917 - a row in the order of the wire
+        self, names: Names, width: Width, step: int, time: float, values: tuple[float, ...], mark: int = -1
+    ) -> None:
+        self._number(protocol.msgpack_encoder.encode((names, width, step, time, values, mark)))
+        self._rows.add(self._sequence, names, width, step=step, time=time, values=values, mark=mark)
 
     def _picture(self, record: Pictures, time: float) -> None:
         data = encode_grid(record.images)

@@ -79,7 +79,7 @@ def get_run(c: Connection, run_id: str) -> dict[str, Any]:
     )
     # How many marks of the newest attempt the slowest detector has read.
     judged = c.execute(
-        select(func.min(DetectorState.cursor)).where(
+        select(func.min(DetectorState.judged)).where(
             DetectorState.run_id == run_id, DetectorState.attempt == found[0]["attempt"]
         )
     ).scalar()

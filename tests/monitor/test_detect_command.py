@@ -19,6 +19,8 @@ from tests.monitor.alerts.streaming import STEPS, Training
 from tests.monitor.api.batches import send
 from tests.monitor.api.running import TOKEN, run_service
 from tests.monitor.detection.training import MODES, between, natural_collapse, training, turn
+from tests.monitor.interop.importing import importer
+from tests.monitor.test_background import wait_until
 
 RECORDS = training(90, 1, natural_collapse(60))
 
@@ -164,6 +166,51 @@ def test_a_run_of_a_service_elsewhere_is_told_as_the_service_itself_would(
     assert [row.step for row in asked[0] if row.is_changed] == [59 * STEPS]
     with pytest.raises(Misuse, match="does not answer"):
         records_of_run("run", None, None, None)
+
+
+def places(row: Row) -> tuple[int | None, float | None, dict[str, float]]:
+    # Where no epoch is known a record is counted by its mark, which a log numbers by its step.
+    return row.step, row.epoch, {name: value for name, value in row.record.items() if name != "epoch"}
+
+
+def apart(path: Path) -> Path:
+    """A line for each number, as TensorBoard has it, and steps that go back in between."""
+    told = [json.loads(line) for line in lines(path).read_text().splitlines()]
+    with path.open("w") as file:
+        for row in [*told[:600], *told[500:]]:
+            step = row["step"]
+            values = {name: value for name, value in row.items() if name != "step"}
+            file.writelines(json.dumps({"step": step, name: value}) + "\n" for name, value in values.items())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write", "suffix", "onset"),
+    [(lines, "jsonl", 609), (columns, "csv", 610), (apart, "jsonl", 609)],
+)
+def test_an_imported_log_is_judged_as_its_file_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path], Path],
+    suffix: str,
+    onset: int,
+) -> None:
+    log = write(tmp_path / f"log.{suffix}")
+    whole = log.read_text().splitlines(keepends=True)
+    rows, _ = records_of_file(log, (), None)
+    with importer(tmp_path / "service") as imports:
+        # It grows in between, in the midst of a step.
+        for end in (len(whole) // 2, len(whole) // 2 + 1, len(whole)):
+            log.write_text("".join(whole[:end]))
+            assert imports(log, run="run")
+        monkeypatch.setenv("GANWATCH_DATA_DIR", str(tmp_path / "elsewhere"))
+        monkeypatch.setenv("GANWATCH_SERVER", imports.link)
+        stored, _ = records_of_run("run", None, None, None)
+        wait_until(lambda: imports.client.get("/api/v1/runs/run").json()["judged"] == len(rows))
+        (alert,) = imports.client.get("/api/v1/runs/run/alerts").json()["alerts"]
+    if write is not apart:  # what was logged again counts twice in a mean
+        assert [places(row) for row in stored] == [places(row) for row in rows]
+    assert (alert["rule"], alert["state"], alert["onset_step"]) == ("turning-point", "firing", onset)
 
 
 def test_a_run_without_evaluations_is_told() -> None:

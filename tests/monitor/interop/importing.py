@@ -18,6 +18,7 @@ from tests.monitor.api.running import TOKEN, Running, run_service
 class Importer:
     def __init__(self, service: Running, client: httpx.Client) -> None:
         self.client = client
+        self.link = f"{service.url}/?token={TOKEN}"
         self._transport = HttpTransport(Address(service.url, TOKEN))
         #: What was told, line by line, by the latest import.
         self.said: list[str] = []
