@@ -55,6 +55,18 @@ ROLES = (
     *("S_G", "S_D", "S_G_ep", "S_D_ep", "Q", "D", "loss_G", "loss_D", "d_real", "d_fake"),
     *("gn_real", "gn_fake", "lr_G", "lr_D", "wn_G", "wn_D"),
 )
+
+
+def role_meant(role: str) -> str | None:
+    """The role that a word of the same letters means (``loss_d``); else None."""
+    same = (known for known in ROLES if _letters(known) == _letters(role))
+    return None if role in ROLES else next(same, None)
+
+
+def _letters(role: str) -> str:
+    return "".join(filter(str.isalnum, role)).casefold()
+
+
 CommandKind = Literal["stop", "rollback", "change"]
 EndState = Literal["finished", "failed"]
 #: What a run wants to come of a confirmed turning point. All but the first are commands to it: ``stop``, or

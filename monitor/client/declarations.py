@@ -36,19 +36,11 @@ def declaration(name: str, kind: protocol.SeriesKind, facts: Facts) -> protocol.
     if direction not in get_args(protocol.Direction):
         allowed = ", ".join(map(repr, get_args(protocol.Direction)))
         raise ValueError(f"direction of {name!r} is {direction!r}; it is one of {allowed}")
-    if isinstance(role, str) and role not in protocol.ROLES and (meant := _ROLES.get(_letters(role))):
+    if isinstance(role, str) and (meant := protocol.role_meant(role)):
         raise ValueError(f"role of {name!r} is {role!r}; did you mean {meant!r}?")
     bounds = {key: to_float(facts[key]) for key in ("lower", "upper") if facts.get(key) is not None}
     fields = {"sequence": 1, "name": to_name(name), "kind": kind, **facts, **bounds}
     return msgspec.convert(fields, protocol.Declare)
-
-
-def _letters(role: str) -> str:
-    return "".join(filter(str.isalnum, role)).casefold()
-
-
-#: The protocol's roles, by their letters alone.
-_ROLES = {_letters(role): role for role in protocol.ROLES}
 
 
 class Turned(TypedDict, total=False):

@@ -30,6 +30,8 @@ from monitor.client.values import Rejected, to_float, to_index, to_name
 
 #: How long the end waits for a thread that is about to stop, in seconds.
 GRACE = 1.0
+#: What is said once is said once whatever the numbers in it.
+_WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 Outcome = Literal["done", "failed", "ignored"]
 
 
@@ -296,4 +298,6 @@ class Run:
 
     def _refuse(self, what: str, error: Exception) -> None:
         self._numbers.rejected += 1
-        self._notices.once(what, "%s is not stored: %s", what, process.describe(error))
+        reason = process.describe(error)
+        kind = reason.translate(_WITHOUT_DIGITS)
+        self._notices.once(f"{what} {kind}", "%s is not stored: %s", what, reason)

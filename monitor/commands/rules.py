@@ -41,7 +41,8 @@ def load(file: Path) -> list[Rule]:
 
 def check(file: Path, tell: Tell) -> None:
     """Say that the rules of a file are sound."""
-    tell(f"{file}: {len(load(file))} rules, and nothing is wrong with them")
+    count = len(load(file))
+    tell(f"{file}: {count} rule{'' if count == 1 else 's'}, nothing wrong")
 
 
 def test(file: Path, source: str, server: str | None, token: str | None, tell: Tell) -> None:

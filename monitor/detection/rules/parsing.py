@@ -26,6 +26,7 @@ from monitor.detection.rules.rule import (
     Threshold,
     Turning,
 )
+from monitor.protocol import role_meant
 
 #: Every key of a rule, and what it is.
 KEYS = {
@@ -81,7 +82,7 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> Rule:
         name=name,
         condition=condition or Lost(),  # any will do, for nothing comes of what cannot be read
         series=read.texts("series"),
-        roles=read.texts("role"),
+        roles=_roles(read),
         quantile=read.choice("quantile", QUANTILES, "mean"),
         finite=read.flag("finite", False),
         hold=read.span("for"),
@@ -94,6 +95,15 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> Rule:
     )
     read.complain()
     return rule
+
+
+def _roles(read: Reader) -> tuple[str, ...]:
+    """Patterns of roles. Runs may have roles of their own, but not the detector's misspelled."""
+    roles = read.texts("role")
+    for role in roles:
+        if not {"*", "?"} & set(role) and (right := role_meant(role)):
+            read.fault("role", f"there is no role {role!r}; did you mean {right!r}?")
+    return roles
 
 
 def _kind(read: Reader, *, is_misspelled: bool) -> str | None:

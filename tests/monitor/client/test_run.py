@@ -89,6 +89,26 @@ def test_another_reason_under_the_same_name_is_told_too(run: Run, caplog: pytest
     assert [("str" in message, "shape (2,)" in message) for message in told] == [(True, False), (False, True)]
 
 
+def test_another_reason_why_a_call_is_not_stored_is_told_too(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    for size in range(2, 5):
+        run.log({"loss": 1.0}, step=2**70)
+        run.log({"loss": 1.0}, step="3")  # type: ignore[arg-type]
+        run.log_images("samples", np.zeros((1, 8, 8)), step=1)
+        run.log_images("samples", np.zeros((size, 5, 8, 8), np.uint8), step=1)
+    assert run.finish().rejected == 12
+    told = [message for message in warnings_of(caplog) if "not stored" in message]
+    assert [
+        next(word for word in ("64 bits", "is str", "float64", "(2, 5") if word in text) for text in told
+    ] == [
+        "64 bits",
+        "is str",
+        "float64",
+        "(2, 5",
+    ]
+
+
 @pytest.mark.parametrize("wrong", [[("loss", 1.0)], ["loss"], 0.5, None])
 def test_what_is_no_mapping_is_told_as_such(
     tmp_path: Path, run: Run, wrong: Any, caplog: pytest.LogCaptureFixture

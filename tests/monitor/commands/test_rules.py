@@ -115,10 +115,11 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(
         "[rules.loss-explode]\nenabled = false\n"
         '[rules.b]\nrole = "Q"\nis = "nan"\nfilter = "state:gone"\nseverity = "dire"\n'
         '[rules.c]\nseries = "a"\nabove = 1\nfilter = 5\n'
+        '[rules.d]\nrole = ["D*", "loss?D", "mine", "loss_d"]\nabove = 1\n'
     )
     assert typed(monkeypatch, "rules", "check", wrong) == 2
     told = capsys.readouterr().err.splitlines()
-    assert "7 mistakes" in told[0]
+    assert "8 mistakes" in told[0]
     assert [line.strip().split(": ")[:2] for line in told[1:]] == [
         ["line 2", "rules.a.sereis"],
         ["line 3", "rules.a.above"],
@@ -127,8 +128,10 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(
         ["line 10", "rules.b.filter"],
         ["line 11", "rules.b.severity"],
         ["line 15", "rules.c.filter"],
+        ["line 17", "rules.d.role"],
     ]
     assert told[1].endswith("there is no such key; did you mean 'series'?")
+    assert told[8].endswith("there is no role 'loss_d'; did you mean 'loss_D'?")
     assert told[4].endswith("none is given; did you mean 'loss-explodes'?")
 
 
