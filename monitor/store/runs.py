@@ -77,9 +77,10 @@ def get_run(c: Connection, run_id: str) -> dict[str, Any]:
         .where(Gap.run_id == run_id)
         .order_by(Gap.time, Gap.writer, Gap.first)
     )
-    # How many marks of the newest attempt the slowest detector has read.
+    # The mark behind the newest that the slowest detector has read. An attempt that went back does not begin
+    # at mark 0, so how many it has read would not tell how far it is.
     judged = c.execute(
-        select(func.min(DetectorState.judged)).where(
+        select(func.min(DetectorState.cursor)).where(
             DetectorState.run_id == run_id, DetectorState.attempt == found[0]["attempt"]
         )
     ).scalar()
