@@ -43,6 +43,9 @@ class Pictures:
         pixels = to_pixels(images)
         rows, columns = grid_shape(len(pixels))
         index, attempt = place_of(mark, self._spool.attempt)
+        numbers = [to_float(score) for score in scores]
+        if len(numbers) not in {0, len(pixels)}:
+            raise Rejected(f"has {len(numbers)} scores for {len(pixels)} images; each has one, or none has")
         record = Image(
             sequence=1,
             time=now(),
@@ -53,7 +56,7 @@ class Pictures:
             caption=str(caption),
             rows=rows,
             columns=columns,
-            scores=[to_float(score) for score in scores],
+            scores=numbers,
         )
         self._logged += 1
         self._keeper.defer(lambda: self._keep(record, pixels, attempt))

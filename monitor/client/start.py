@@ -72,6 +72,9 @@ def init(
     """
     if resume and id is None:
         raise ValueError("resume needs the id of the run to go on with")
+    for field, words in (("tags", tags), ("commands", commands)):
+        if isinstance(words, str):
+            raise TypeError(f"{field} is {words!r}; it is a list of words: {field}=[{words!r}]")
     run_id = id or f"{strftime('%Y%m%d-%H%M%S', gmtime())}-{secrets.token_hex(3)}"
     if not protocol.RUN_ID.fullmatch(run_id):
         raise ValueError(f"{run_id!r} is no run id: letters, digits, '.', '_' and '-', 64 at most")

@@ -21,6 +21,7 @@ from monitor.detection.rules.series_watch import Points
 from monitor.detection.rules.watching import Event, RuleWatch
 from monitor.detection.rules.wording import reason_of, sentence_of, where
 from monitor.errors import Misuse
+from monitor.interop.evaluations import Evaluations
 from monitor.interop.logs import FORMATS, LeftOut, Log, find_logs
 from monitor.interop.records import Distribution, Note, Scalars, Unreadable
 from monitor.reading import ReadError, read
@@ -80,11 +81,8 @@ def points_of_run(run: str, address: Address) -> list[Points]:
     """All that the service has of a run."""
     facts = {entry["name"]: entry for entry in ask(address, f"/runs/{run}/series")["series"]}
     marks = ask(address, f"/runs/{run}/marks")
-    known = [
-        (step, epoch) for step, epoch in zip(marks["step"], marks["epoch"], strict=True) if epoch is not None
-    ]
-    steps = np.array([step for step, _ in known], np.int64)
-    epochs = np.array([np.nan, *(epoch for _, epoch in known)], np.float64)
+    known = zip(marks["step"], marks["epoch"], strict=True)
+    epochs = _Epochs([(step, epoch) for step, epoch in known if epoch is not None])
     try:
         curves = read(run, server=address.base, token=address.token)
     except ReadError as error:
@@ -96,7 +94,7 @@ def points_of_run(run: str, address: Address) -> list[Points]:
             role=facts.get(name, {}).get("role"),
             steps=curve.step,
             times=curve.time,
-            epochs=epochs[np.searchsorted(steps, curve.step, side="right")],
+            epochs=epochs.at(curve.step),
             values=curve.value.reshape(len(curve), -1),
         )
         for number, (name, curve) in enumerate(curves.items())
@@ -105,7 +103,7 @@ def points_of_run(run: str, address: Address) -> list[Points]:
 
 
 def points_of_file(file: Path) -> list[Points]:
-    """All that a log of another tracker holds."""
+    """All that a log of another tracker holds, with the roles and the epochs that it is imported with."""
     found = list(find_logs([file]))
     logs = [entry for entry in found if isinstance(entry, Log)]
     if len(logs) > 1:
@@ -115,10 +113,16 @@ def points_of_file(file: Path) -> list[Points]:
         reason = next(left_out, f"{file} is an empty folder")
         raise Misuse(f"{reason}; rules are tested on a log of {', '.join(FORMATS)}, or on the id of a run")
     rows: dict[str, list[tuple[int, float, Sequence[float]]]] = {}
+    roles: dict[str, str] = {}
+    marks: list[tuple[int, float]] = []
     try:
         for part in logs[0].files:
+            evaluations = Evaluations()
             for record in logs[0].reader.read(part):
                 if isinstance(record, Scalars):
+                    roles |= evaluations.new_roles(record.values)
+                    if evaluations.begins_with(record) and "epoch" in record.values:
+                        marks.append((record.step, record.values["epoch"]))
                     for name, value in record.values.items():
                         rows.setdefault(name, []).append((record.step, record.time or 0.0, (value,)))
                 elif isinstance(record, Distribution):
@@ -127,22 +131,44 @@ def points_of_file(file: Path) -> list[Points]:
                     break
     except (Unreadable, OSError) as error:
         raise Misuse(f"{file} cannot be read: {error}") from None
-    return [_points_of(number, name, found) for number, (name, found) in enumerate(rows.items())]
+    epochs = _Epochs(sorted(marks))
+    return [
+        _points_of(number, name, roles.get(name), found, epochs)
+        for number, (name, found) in enumerate(rows.items())
+    ]
 
 
-def _points_of(number: int, name: str, rows: list[tuple[int, float, Sequence[float]]]) -> Points:
+def _points_of(
+    number: int,
+    name: str,
+    role: str | None,
+    rows: list[tuple[int, float, Sequence[float]]],
+    epochs: _Epochs,
+) -> Points:
     rows.sort(key=lambda row: row[0])
     width = len(rows[0][2])
     rows = [row for row in rows if len(row[2]) == width]
+    steps = np.array([step for step, _, _ in rows], np.int64)
     return Points(
         id=number,
         name=name,
-        role=None,
-        steps=np.array([step for step, _, _ in rows], np.int64),
+        role=role,
+        steps=steps,
         times=np.array([time for _, time, _ in rows], np.float64),
-        epochs=np.full(len(rows), np.nan),
+        epochs=epochs.at(steps),
         values=np.array([values for _, _, values in rows], np.float64),
     )
+
+
+class _Epochs:
+    """Which epoch a step belongs to: that of the newest of these marks, in the order of their steps."""
+
+    def __init__(self, marks: Sequence[tuple[int, float]]) -> None:
+        self._steps = np.array([step for step, _ in marks], np.int64)
+        self._epochs = np.array([np.nan, *(epoch for _, epoch in marks)], np.float64)
+
+    def at(self, steps: np.ndarray) -> np.ndarray:
+        return self._epochs[np.searchsorted(self._steps, steps, side="right")]
 
 
 def _slices(points: Sequence[Points]) -> Iterator[list[Points]]:

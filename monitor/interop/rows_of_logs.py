@@ -17,10 +17,11 @@ import numpy as np
 
 from monitor.detection.hindsight import Row
 from monitor.detection.records import SINCE_THE_MARK, EvaluationMark, assemble
+from monitor.detection.roles import NAMES, role_of
 from monitor.errors import Misuse
+from monitor.interop.evaluations import EVALUATED
 from monitor.interop.logs import LeftOut, find_logs
 from monitor.interop.records import Scalars, Unreadable
-from monitor.interop.roles import EVALUATED, NAMES, role_of
 
 #: Shown where no series is recognized.
 MOST_SHOWN = 12
@@ -37,7 +38,9 @@ def rows_of_file(
         return _read_trace(path, modes)
     points = list(_points(path))
     names = sorted({name for _, values in points for name in values})
-    roles = {name: role for name in names if (role := role_of(name, told)) is not None}
+    # What is told goes first: nothing else plays such a role.
+    by_name = {name: role for name in names if (role := role_of(name, names)) and role not in told}
+    roles = by_name | {name: role for role, name in told.items()}
     for role, name in told.items():
         if name not in names:
             raise Misuse(f"{path} has no series {name!r} for {role}: it has {_listed(names)}")

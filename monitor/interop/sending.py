@@ -23,9 +23,9 @@ from monitor import protocol
 from monitor.client.images import digest_of, encode_grid, grid_shape
 from monitor.client.transport import HttpTransport, Reply, Unreachable
 from monitor.errors import Misuse
+from monitor.interop.evaluations import Evaluations
 from monitor.interop.logs import Log
 from monitor.interop.records import ELAPSED, About, Distribution, Note, Pictures, Record, Scalars, Unreadable
-from monitor.interop.roles import Evaluations
 from monitor.interop.rows import Names, Rows, Width
 
 BATCH_BYTES = 2**20

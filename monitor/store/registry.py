@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
 from monitor import protocol
+from monitor.detection.roles import role_of
 from monitor.store.database import insert_into
 from monitor.store.plain import LONG, fits_int64, plain_text
 from monitor.store.schema import Series, Total
@@ -38,7 +39,10 @@ class Registry:
                 self._known[name] = Known(series_id, kind)
 
     def declare(self, name: str, declared: protocol.Declare, role: str | None) -> str | None:
-        """Make the series what it says it is; the reason where it cannot be."""
+        """Make the series what it says it is, with the role that its name tells where it says none.
+
+        Returns the reason where it cannot be.
+        """
         known = self._known.get(name)
         values = {
             "kind": declared.kind,
@@ -47,7 +51,7 @@ class Registry:
             "lower": _bound(declared.lower),
             "upper": _bound(declared.upper),
             "help": plain_text(declared.help, LONG),
-            "role": None if role is None else plain_text(role, 64),
+            "role": _role_by_name(name, declared.kind, ()) if role is None else plain_text(role, 64),
             "judge": None if declared.judge is None else plain_text(declared.judge),
             "m": declared.m if fits_int64(declared.m) else None,
             "n": declared.n if fits_int64(declared.n) else None,
@@ -68,7 +72,10 @@ class Registry:
         return None
 
     def resolve(self, kinds: dict[str, str]) -> dict[str, Known]:
-        """The series of these names, made as plain ones of the kind given where nobody declared them."""
+        """The series of these names, made as plain ones of the kind given where nobody declared them.
+
+        Who has no role is given the one that its name tells.
+        """
         missing = [name for name in kinds if name not in self._known]
         if missing:
             first = self._next_id()
@@ -84,6 +91,7 @@ class Registry:
                         "unit": "",
                         "direction": "none",
                         "help": "",
+                        "role": _role_by_name(name, known.kind, kinds),
                     }
                     for name, known in made.items()
                 ],
@@ -98,6 +106,10 @@ class Registry:
     def _has_points(self, series_id: int) -> bool:
         points = select(Total.count).where(Total.run_id == self._run_id, Total.series_id == series_id)
         return self._c.execute(points.limit(1)).first() is not None
+
+
+def _role_by_name(name: str, kind: str, beside: Collection[str]) -> str | None:
+    return role_of(name, beside) if kind == "scalar" else None
 
 
 def _bound(value: float | None) -> float | None:

@@ -319,6 +319,18 @@ def test_images_become_one_grid(tmp_path: Path, run: Run) -> None:
         assert (opened.mode, opened.size) == ("L", (17, 17))
 
 
+def test_images_have_one_score_each_or_none(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    run.log_images("samples", np.zeros((4, 8, 8), np.uint8), step=1, scores=[0.1] * 3)
+    (told,) = (message for message in warnings_of(caplog) if "not stored" in message)
+    assert "has 3 scores for 4 images" in told
+
+
+@pytest.mark.parametrize("field", ["tags", "commands"])
+def test_a_word_alone_is_no_list_of_words(tmp_path: Path, field: str) -> None:
+    with pytest.raises(TypeError, match=rf"{field}=\['stop'\]"):
+        monitor.init(directory=tmp_path, **{field: "stop"})  # type: ignore[arg-type]
+
+
 def test_images_may_come_with_channels_first_as_torch_has_them(tmp_path: Path, run: Run) -> None:
     images = np.arange(3 * 5 * 6, dtype=np.uint8).reshape(1, 3, 5, 6)
     run.log_images("samples", images, step=1)

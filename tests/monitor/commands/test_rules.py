@@ -91,6 +91,29 @@ def test_a_rule_is_replayed_on_a_log_of_another_tracker(
     ]
 
 
+def test_rules_on_roles_and_epochs_read_a_log_as_the_run_that_it_is_imported_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sharp = tmp_path / "sharp.toml"
+    sharp.write_text('[rules.high]\nrole = "loss_D"\nabove = 5\nfor = "3 epochs"\n')
+    log, steps = tmp_path / "log.jsonl", range(20)
+    lines = [{"step": step, "loss/d": 9.0 if step >= 4 else 1.0} for step in steps]
+    lines += [{"step": step, "epoch": step / 2, "quality/mine": 0.9} for step in steps[::2]]
+    log.write_text("\n".join(json.dumps(line) for line in sorted(lines, key=lambda line: line["step"])))
+    assert typed(monkeypatch, "rules", "test", sharp, log) == 0
+    on_file = capsys.readouterr().out
+    with run_service(tmp_path / "service") as service:
+        monkeypatch.setenv("GANWATCH_SERVER", f"{service.url}/?token={TOKEN}")
+        assert typed(monkeypatch, "import", log) == 0
+        capsys.readouterr()
+        with service.client() as client:
+            (run,) = client.get("/api/v1/runs").json()["runs"]
+        assert typed(monkeypatch, "rules", "test", sharp, run["id"]) == 0
+    assert capsys.readouterr().out == on_file
+    firing = [line.split()[:4] for line in on_file.splitlines() if " firing " in line]
+    assert firing == [["step", "10", "(epoch", "5)"]]
+
+
 def test_what_is_wrong_with_a_file_is_told_with_its_line(
     tmp_path: Path, rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -313,6 +313,29 @@ def test_a_series_is_what_it_declared_itself_to_be(database: Database) -> None:
     assert (series["kind"], series["count"], series["last"], series["last_step"]) == ("scalar", 1, 1.0, 5)
 
 
+def test_a_series_whose_role_nobody_says_has_that_of_its_name(database: Database) -> None:
+    loop = {"loss/d": [1.0], "G_loss": [1.0], "quality/mine": [0.9], "D": [2.0], "samples/d": [1.0]}
+    named = Voice().begin().say(protocol.Declare, name="loss/critic", unit="nats")
+    named.say(protocol.Declare, name="loss/g", role="mine")
+    named.say(protocol.Declare, name="q", kind="distribution")
+    named.log(loop, [0]).send(database)
+    roles = {name: series["role"] for name, series in series_of(database).items()}
+    assert roles == {
+        "loss/critic": "loss_D",
+        "loss/g": "mine",
+        "q": None,
+        "loss/d": "loss_D",
+        "G_loss": "loss_G",
+        "quality/mine": "Q",
+        # Many a loop calls the loss of D so; it is the diversity beside a Q.
+        "D": None,
+        "samples/d": None,
+    }
+    Voice(run="measured").begin().log({"Q": [0.9], "D": [2.0]}, [0]).send(database)
+    measured = series_of(database, "measured")
+    assert {name: series["role"] for name, series in measured.items()} == {"Q": "Q", "D": "D"}
+
+
 def test_a_value_of_another_kind_than_declared_is_refused(database: Database) -> None:
     voice = (
         Voice()
