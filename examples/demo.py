@@ -64,7 +64,7 @@ class Service:
 
     def __init__(self, address: Address, port: int, directory: Path) -> None:
         self.port, self.directory = port, directory
-        self._log = directory / "service.log"
+        self.log = directory / "service.log"
         self._http = httpx.Client(
             base_url=address.base, headers={"Authorization": f"Bearer {address.token}"}, timeout=10
         )
@@ -72,15 +72,15 @@ class Service:
 
     def _start(self) -> subprocess.Popen[bytes]:
         arguments = ["serve", "--port", str(self.port), "--data-dir", str(self.directory), "--no-open"]
-        return start([sys.executable, "-m", "monitor.cli", *arguments], self._log)
+        return start([sys.executable, "-m", "monitor.cli", *arguments], self.log)
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START
         while self.get("/readyz") is None:
             if self.process.poll() is not None:
-                raise DemoError(f"the service did not start: {last_line(self._log)}")
+                raise DemoError(f"the service did not start: {last_line(self.log)}")
             if time.monotonic() > deadline:
-                raise DemoError(f"the service does not answer; what it said is in {self._log}")
+                raise DemoError(f"the service does not answer; what it said is in {self.log}")
             time.sleep(PAUSE)
 
     def keep_alive(self) -> None:
@@ -276,7 +276,11 @@ def settle(trainings: list[Training], service: Service, address: Address, direct
     deadline = time.monotonic() + SETTLE
     while not all(training.is_settled() for training in trainings):
         if time.monotonic() > deadline:
-            raise DemoError(f"the service did not receive all of it: ganwatch sync --directory {directory}")
+            late = ", ".join(training.name for training in trainings if not training.is_settled())
+            raise DemoError(
+                f"the service has not received and judged all of {late} within {SETTLE} s; what it said is in "
+                f"{service.log}"
+            )
         service.keep_alive()
         # What a training could not deliver in its last seconds, because the service was away.
         transport = HttpTransport(address)

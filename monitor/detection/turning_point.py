@@ -21,7 +21,8 @@ strong it is:
   that runs recover from by themselves.
 - *ruined*: Q or D alone for as long, having lost a third of a steady level, while the networks are elsewhere
   than when the fall began. That finds the turn under a learning rate that rises, which explains what S does.
-  Where one is all that was ever logged, it must lie that long a third below all of its window.
+  Where one is all that was ever logged of the three, it may also lie that long a third below all of its
+  window.
 - *silent* (``SILENT`` times as long as the second longest pause): an armed run without any signal.
 - *diverged* (``SILENT`` records): all losses, or gradient norms without any, are finite no more.
 
@@ -47,6 +48,7 @@ from typing import Any
 
 from monitor.detection.channel import BEGIN, CEILING
 from monitor.detection.signals import (
+    ANGLES,
     LOSSES,
     MATERIAL,
     NETWORKS,
@@ -206,9 +208,12 @@ class TurningPointDetector:
 
     def _is_ruined(self) -> bool:
         fallen = [name for name in VALUES if self.channels[name].sum >= PATIENT and self.lows[name] >= QUICK]
-        if fallen and len(self.logged) == 1:
-            return self.lows[fallen[0]] >= PATIENT and lies_below_all(self.channels[fallen[0]])
-        return bool(fallen) and all(has_left_its_place(self.channels, one, self.places) for one in NETWORKS)
+        if fallen and all(has_left_its_place(self.channels, one, self.places) for one in NETWORKS):
+            return True
+        is_alone = sum(name in self.logged for name in VALUES + ANGLES) == 1
+        return is_alone and any(
+            self.lows[name] >= PATIENT and lies_below_all(self.channels[name]) for name in fallen
+        )
 
     def _is_lost(self, name: str) -> bool:
         channel = self.channels[name]

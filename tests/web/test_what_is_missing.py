@@ -55,6 +55,24 @@ def test_what_was_declared_and_never_logged_is_left_out_once_the_run_is_over(
     expect(part(page, "verdict")).to_contain_text("No evaluation mark came from this run")
 
 
+def test_a_loop_that_declares_nothing_has_the_panels_and_the_alert_of_its_names(
+    page: Page, begin: Begin
+) -> None:
+    run = begin("plain loop")
+    for step in range(600):
+        turned = step >= 400
+        run.log({"loss/d": 0.5 + 0.01 * math.sin(step), "loss/g": 1.0 + 5.0 * turned}, step=step)
+        if step % 10 == 0:
+            mark = run.mark(step=step, epoch=step / 10, expects=["Q"])
+            wave = 0.01 * math.sin(step / 7)
+            run.log({"quality/mine": (0.4 if turned else 0.8) + wave}, step=step, mark=mark)
+    finish(run)
+    open_run(page, run.id)
+    expect(part(page, "verdict")).to_contain_text("Turning point at epoch 40: Quality fell from 0.8")
+    assert "Good: climbs and stays." in wait_until_drawn(page, "quality/mine").inner_text()
+    expect(wait_until_drawn(page, "loss")).to_contain_text("discriminator")
+
+
 def test_an_axis_with_a_zero_becomes_logarithmic_and_linear_again(page: Page, begin: Begin) -> None:
     """What cannot be drawn would be said in the console (see `open_page`)."""
     run = begin("from zero")

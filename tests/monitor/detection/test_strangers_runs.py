@@ -111,6 +111,7 @@ HABITS: dict[str, tuple[Change, ...]] = {
     "Q alone": (only("Q"),),
     "D alone": (only("D"),),
     "Q and angles": (only("Q", *ANGLES),),
+    "Q and losses": (only("Q", "loss_G", "loss_D"),),
     "one network": (only("Q", "S_G"),),
     "late": (missing(0, 90, "Q", "S_G", "loss_G"),),
     "gone": (missing(90, math.inf, "D", "S_D", "loss_D"),),
@@ -189,6 +190,13 @@ def test_quality_alone_waits_for_diversity_where_that_is_measured_too() -> None:
         raises(map(TurningPointDetector({"m": MODES}).update, training(RECORDS, 1, fall, only("Q", "D"))))
         == []
     )
+
+
+@pytest.mark.parametrize("names", [("Q",), ("Q", "loss_G"), ("Q", "loss_G", "loss_D", "gn_real")])
+def test_quality_alone_is_judged_alike_beside_losses_that_say_nothing(names: tuple[str, ...]) -> None:
+    fall = between(TURN, math.inf, Q=0.4)
+    records = training(RECORDS, 1, losses, fall, only(*names))
+    assert raises(map(TurningPointDetector({"m": MODES}).update, records)) == [TURN + 6]
 
 
 def test_an_angle_that_drifted_for_long_does_not_date_the_turn() -> None:

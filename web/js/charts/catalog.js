@@ -13,6 +13,8 @@ import { spec, wordsOf } from "./spec.js";
 
 /** What is said where a series brings no help of its own. */
 const WORDS = {
+  quality: "How surely a sample is what it should be, on average. Good: climbs and stays.",
+  diversity: "How evenly samples spread over the judge's modes. Good: near that of real data.",
   epochAngle:
     "Angle between a network's weights at two successive epoch ends. Good: small and steady. A leap is how a collapse begins.",
   stepAngle:
@@ -109,7 +111,8 @@ function qualities(shelf) {
       /** @type {Line[]} */
       const lines = [{ series: q.name, label: gate ? "Q" : "generated", colour: "metric", error, source: 0 }];
       if (gate) lines.push({ series: gate.name, label: "recognized", colour: "other", dash: "dot", source: 0 });
-      return shelf.take(spec({ id: q.name, title: "Quality Q", note: judged(q), bounds, lines }, q));
+      const help = q.help || WORDS.quality;
+      return shelf.take(spec({ id: q.name, title: "Quality Q", note: judged(q), bounds, lines, help }, q));
     });
 }
 
@@ -144,7 +147,7 @@ function diversities(shelf) {
             lines,
             ceiling,
             bounds: d.upper === null ? null : [d.lower ?? 0, d.upper],
-            help: gate ? beforeGood(d.help, WORDS.gate) : d.help,
+            help: gate ? beforeGood(d.help || WORDS.diversity, WORDS.gate) : d.help || WORDS.diversity,
           },
           d,
         ),

@@ -20,7 +20,7 @@ import { Remedies } from "../panels/remedies.js";
 import { RestOfCharts } from "../panels/rest.js";
 import { RunHead } from "../panels/run_head.js";
 import { Toolbar } from "../panels/toolbar.js";
-import { Verdict } from "../panels/verdict.js";
+import { judgedSignals, Verdict } from "../panels/verdict.js";
 import { Axis } from "../state/axis.js";
 import { Cursor } from "../state/cursor.js";
 import { BUCKETS, Feed } from "../state/feed.js";
@@ -177,10 +177,8 @@ export class RunPage {
   #show(images) {
     this.axis = new Axis(this.wanted, this.#marks, this.#run.created);
     this.source.axis = this.axis;
-    const judged = this.#series.some((series) =>
-      ["Q", "D", "S_G", "S_D", "S_G_ep", "S_D_ep"].includes(series.role ?? ""),
-    );
-    const begins = this.#begins(judged);
+    const judged = judgedSignals(this.#series);
+    const begins = this.#begins(judged.length > 0);
     const { core, rest } = chartsOf(begins ? this.#series : this.#series.filter(({ count }) => count > 0));
     this.pictures.show(images, this.#onset, begins);
     this.verdict.show(this.#run, this.#alerts, this.#marks.index.length, judged);

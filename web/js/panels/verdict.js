@@ -57,25 +57,34 @@ const plain = (state, ...text) =>
     el("p", {}, ...text),
   );
 
-/** @param {Run} run @param {number} marks @param {boolean} judged @param {Alert[]} alerts */
+/**
+ * What the detector looks at in these series.
+ * @param {import("../types.js").Series[]} series
+ */
+export const judgedSignals = (series) =>
+  ["S", "Q", "D"].filter((signal) => series.some(({ role }) => role?.split("_")[0] === signal));
+
+const words = new Intl.ListFormat("en");
+
+/** @param {Run} run @param {number} marks @param {string[]} judged @param {Alert[]} alerts */
 function withoutAlert(run, marks, judged, alerts) {
-  if (!judged)
+  if (!judged.length)
     return plain(
       "quiet",
-      "This run declares no S, Q or D, so there is no turning point to look for. Its series are below.",
+      "This run has no S, Q or D, so there is no turning point to look for. Its series are below.",
     );
   if (!marks && run.state !== "running")
     return plain("quiet", "No evaluation mark came from this run, so no turning point was looked for.");
   if (!marks)
     return plain(
       "quiet",
-      "Waiting for the first evaluation mark: the detector reads one record of S, Q and D at each.",
+      `Waiting for the first evaluation mark: the detector reads one record of ${words.format(judged)} at each.`,
     );
   const wasLeft = alerts.some((alert) => alert.rule === "turning-point" && alert.attempt < run.attempt);
   return plain(
     "good",
     el("b", {}, wasLeft ? "No turning point since it went back." : "No turning point."),
-    ` ${plural(marks, "evaluation")} of S, Q and D read${run.state === "running" ? " so far" : ""}.`,
+    ` ${plural(marks, "evaluation")} of ${words.format(judged)} read${run.state === "running" ? " so far" : ""}.`,
   );
 }
 
@@ -120,7 +129,7 @@ export class Verdict {
    * @param {Run} run
    * @param {Alert[]} alerts
    * @param {number} marks
-   * @param {boolean} judged Whether S, Q or D are declared.
+   * @param {string[]} judged Which of S, Q and D it has.
    */
   show(run, alerts, marks, judged) {
     const turned = alerts.some((alert) => alert.rule === "turning-point" && alert.state !== "resolved");
