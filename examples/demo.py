@@ -278,8 +278,8 @@ def settle(trainings: list[Training], service: Service, address: Address, direct
         if time.monotonic() > deadline:
             late = ", ".join(training.name for training in trainings if not training.is_settled())
             raise DemoError(
-                f"the service has not received and judged all of {late} within {SETTLE} s; what it said is in "
-                f"{service.log}"
+                f"the service has not received and judged all of {late} within {SETTLE} s: "
+                f"what it said is in {service.log}"
             )
         service.keep_alive()
         # What a training could not deliver in its last seconds, because the service was away.
