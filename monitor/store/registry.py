@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, update
@@ -30,7 +30,8 @@ class Registry:
         self._c = c
         self._run_id = run_id
         self._known: dict[str, Known] = {}
-        wanted = set(names)
+        # What a D is depends on whether there is a Q.
+        wanted = {*names, "Q", "q"}
         query = select(Series.name, Series.id, Series.kind).where(Series.run_id == run_id)
         if len(wanted) <= _FEW:
             query = query.where(Series.name.in_(wanted))
@@ -51,7 +52,7 @@ class Registry:
             "lower": _bound(declared.lower),
             "upper": _bound(declared.upper),
             "help": plain_text(declared.help, LONG),
-            "role": _role_by_name(name, declared.kind, ()) if role is None else plain_text(role, 64),
+            "role": self._role_by_name(name, declared.kind) if role is None else plain_text(role, 64),
             "judge": None if declared.judge is None else plain_text(declared.judge),
             "m": declared.m if fits_int64(declared.m) else None,
             "n": declared.n if fits_int64(declared.n) else None,
@@ -80,6 +81,7 @@ class Registry:
         if missing:
             first = self._next_id()
             made = {name: Known(first + i, kinds[name]) for i, name in enumerate(missing)}
+            self._known |= made
             self._c.execute(
                 insert_into(self._c, Series),
                 [
@@ -91,13 +93,15 @@ class Registry:
                         "unit": "",
                         "direction": "none",
                         "help": "",
-                        "role": _role_by_name(name, known.kind, kinds),
+                        "role": self._role_by_name(name, known.kind),
                     }
                     for name, known in made.items()
                 ],
             )
-            self._known |= made
         return {name: self._known[name] for name in kinds}
+
+    def _role_by_name(self, name: str, kind: str) -> str | None:
+        return role_of(name, self._known) if kind == "scalar" else None
 
     def _next_id(self) -> int:
         newest = self._c.execute(select(func.max(Series.id)).where(Series.run_id == self._run_id)).scalar()
@@ -106,10 +110,6 @@ class Registry:
     def _has_points(self, series_id: int) -> bool:
         points = select(Total.count).where(Total.run_id == self._run_id, Total.series_id == series_id)
         return self._c.execute(points.limit(1)).first() is not None
-
-
-def _role_by_name(name: str, kind: str, beside: Collection[str]) -> str | None:
-    return role_of(name, beside) if kind == "scalar" else None
 
 
 def _bound(value: float | None) -> float | None:

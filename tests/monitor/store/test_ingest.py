@@ -317,13 +317,13 @@ def test_a_series_whose_role_nobody_says_has_that_of_its_name(database: Database
     loop = {"loss/d": [1.0], "G_loss": [1.0], "quality/mine": [0.9], "D": [2.0], "samples/d": [1.0]}
     named = Voice().begin().say(protocol.Declare, name="loss/critic", unit="nats")
     named.say(protocol.Declare, name="loss/g", role="mine")
-    named.say(protocol.Declare, name="q", kind="distribution")
+    named.say(protocol.Declare, name="quality/all", kind="distribution")
     named.log(loop, [0]).send(database)
     roles = {name: series["role"] for name, series in series_of(database).items()}
     assert roles == {
         "loss/critic": "loss_D",
         "loss/g": "mine",
-        "q": None,
+        "quality/all": None,
         "loss/d": "loss_D",
         "G_loss": "loss_G",
         "quality/mine": "Q",
@@ -331,7 +331,9 @@ def test_a_series_whose_role_nobody_says_has_that_of_its_name(database: Database
         "D": None,
         "samples/d": None,
     }
-    Voice(run="measured").begin().log({"Q": [0.9], "D": [2.0]}, [0]).send(database)
+    voice = Voice(run="measured").begin().log({"Q": [0.9]}, [0])
+    voice.send(database)
+    voice.log({"D": [2.0]}, [0]).say(protocol.Declare, name="D", unit="nats").send(database)
     measured = series_of(database, "measured")
     assert {name: series["role"] for name, series in measured.items()} == {"Q": "Q", "D": "D"}
 
